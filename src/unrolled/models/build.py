@@ -1,0 +1,51 @@
+"""From a spec to a Keras model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unrolled.models.spec import ModelSpec, make_spec
+
+
+def build_model(model: str | ModelSpec, *, seed: int | None = None, **settings: Any) -> Any:
+    """A plain, uncompiled ``keras.Model`` for an architecture.
+
+    The input is token ids, shape (batch, length), 0 where padded; the output is the probability of the
+    second of two classes, shape (batch, 1), or of each of more, shape (batch, classes).
+
+    Args:
+        model: a registry name ("lstm") or a finished spec.
+        seed: fixes initial weights and dropout; None leaves Keras' global seed in charge.
+        settings: fields of the spec, for a registry name only: ``vocabulary_size``, ``length``,
+            ``embedding_size``, ``units`` and so on.
+
+    Returns:
+        keras.Sequential, built, on the Keras backend in use.
+
+    Raises:
+        UsageError: an unknown name or setting, or an architecture that is no network.
+    """
+    import unrolled.layers  # noqa: I001  (chooses Keras' backend before Keras loads)
+    import keras
+
+    if isinstance(model, ModelSpec):
+        spec = model.model_copy(update=settings) if settings else model
+        spec = make_spec(**spec.model_dump())
+    else:
+        spec = make_spec(model, **settings)
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    dtype = "int32" if "embedding_size" in type(spec).model_fields else "float32"
+    binary = spec.classes == 2
+    network = keras.Sequential(
+        [
+            keras.Input((spec.length,), dtype=dtype, name="tokens"),
+            *spec.layers(),
+            keras.layers.Dense(
+                1 if binary else spec.classes, activation="sigmoid" if binary else "softmax", name="output"
+            ),
+        ],
+        name=spec.architecture,
+    )
+    del unrolled
+    return network

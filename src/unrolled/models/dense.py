@@ -1,0 +1,59 @@
+"""Feed-forward networks: on raw token ids, and on a trained embedding."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from unrolled.models.spec import ModelSpec, register_architecture
+
+
+@register_architecture("dense", "Dense 250 on the raw token ids: what happens without an embedding")
+class DenseSpec(ModelSpec):
+    """One hidden layer on the padded token ids, read as if they were measurements.
+
+    Padding is the id 0, which multiplies every weight it meets by nothing: both settings of ``padding``
+    give the same network.
+    """
+
+    hidden_units: int = Field(250, ge=1)
+    fixed_length: ClassVar[bool] = True
+
+    def layers(self) -> list[Any]:
+        """A single relu layer."""
+        import keras
+
+        return [keras.layers.Dense(self.hidden_units, activation="relu")]
+
+
+class EmbeddedSpec(ModelSpec):
+    """What all architectures on an embedding share: its size, and where the mask begins."""
+
+    embedding_size: int = Field(100, ge=1)
+
+    def embedding(self) -> Any:
+        """The embedding layer; it raises the mask when padding is masked."""
+        import keras
+
+        return keras.layers.Embedding(
+            self.vocabulary_size, self.embedding_size, mask_zero=self.padding == "masked"
+        )
+
+
+@register_architecture(
+    "embedding_dense", "Embedding, Flatten, Dense 250: every position has weights of its own"
+)
+class EmbeddingDenseSpec(EmbeddedSpec):
+    """A hidden layer over the embeddings of all positions side by side."""
+
+    hidden_units: int = Field(250, ge=1)
+    fixed_length: ClassVar[bool] = True
+
+    def layers(self) -> list[Any]:
+        """Embedding, flattening, one relu layer."""
+        import keras
+
+        from unrolled.layers import Flatten
+
+        return [self.embedding(), Flatten(), keras.layers.Dense(self.hidden_units, activation="relu")]
