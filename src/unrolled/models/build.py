@@ -49,3 +49,34 @@ def build_model(model: str | ModelSpec, *, seed: int | None = None, **settings: 
     )
     del unrolled
     return network
+
+
+def loosen_length(network: Any) -> Any:
+    """The same network, with the same variables, for token ids of any length.
+
+    A model from :func:`build_model` insists on the length it was built for, as Keras users expect. Padding
+    that is masked changes nothing, so a batch of short sequences may be cut to its longest one and cost less.
+
+    Args:
+        network: a sequential model of :func:`build_model` whose spec is not ``fixed_length``.
+
+    Returns:
+        keras.Model that maps (batch, any time) token ids to the network's outputs.
+    """
+    import keras
+
+    class AnyLength(keras.Model):  # type: ignore[misc]
+        """Calls layer by layer: a functional graph would keep the mask's shape of the length it was traced at."""
+
+        def __init__(self) -> None:
+            super().__init__(name=network.name)
+            self.parts = list(network.layers)
+            self.built = True
+
+        def call(self, tokens: Any, training: bool = False) -> Any:
+            outputs = tokens
+            for layer in self.parts:
+                outputs = layer(outputs)  # Keras hands ``training`` and the mask on by itself
+            return outputs
+
+    return AnyLength()

@@ -1,0 +1,258 @@
+"""A study's results: the document that becomes ``results.json``, and the sentence on who wins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from unrolled.errors import DataError
+from unrolled.evidence.cost import count_flops
+from unrolled.evidence.machine import describe_machine
+from unrolled.evidence.statistics import Difference, compare_accuracy, estimate_mean
+from unrolled.models import build_model, parse_spec
+from unrolled.training.record import PREDICTIONS, Latency
+from unrolled.training.study import Run, Study
+from unrolled.types import BoolArray
+
+SCHEMA = "unrolled.results/1"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatasetFacts(_Part):
+    """The corpus: sizes of its parts, digest, what is known of it."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: int
+    validation: int
+    test: int
+    sha256: str
+    best_accuracy: float | None
+    notices: tuple[str, ...]
+
+
+class MachineFacts(_Part):
+    """The machine, as :class:`unrolled.types.Machine`."""
+
+    processor: str
+    cores: int
+    memory_bytes: int
+    system: str
+    python: str
+    packages: dict[str, str]
+
+
+class Accuracy(_Part):
+    """Accuracy over seeds; ``ci95`` is None for a single run."""
+
+    mean: float
+    ci95: tuple[float, float] | None
+    values: tuple[float, ...]
+
+
+class Seconds(_Part):
+    """Training seconds per epoch, over all epochs of all seeds, without compilation and validation."""
+
+    median: float
+    values: tuple[float, ...]
+
+
+class ModelResults(_Part):
+    """One row of the table.
+
+    Args:
+        name: registry name.
+        status: "done", or why there are no figures.
+        parameters: weights, counted as numbers.
+        flops_per_sequence: forward pass at full length; None for a model that is no network.
+        test_accuracy: with the weights that the protocol keeps.
+        best_epoch_test_accuracy: at each run's best epoch on test; only under ``notebook``, which
+            validates on test and so has chosen with it: an optimistic figure.
+        epochs: epochs trained, per seed.
+        seconds_per_epoch: training time.
+        compile_seconds: median over seeds.
+        peak_memory_bytes: largest over seeds.
+        latency_ms: medians over seeds.
+        failures: what went wrong, per run that has no figures.
+    """
+
+    name: str
+    status: Literal["done", "diverged", "failed", "pending"]
+    parameters: int | None = None
+    flops_per_sequence: int | None = None
+    test_accuracy: Accuracy | None = None
+    best_epoch_test_accuracy: Accuracy | None = None
+    epochs: tuple[int, ...] = ()
+    seconds_per_epoch: Seconds | None = None
+    compile_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    latency_ms: Latency | None = None
+    failures: tuple[str, ...] = ()
+
+
+class StudyResults(_Part):
+    """What ``results.json`` holds."""
+
+    schema_name: str
+    protocol: Literal["standard", "notebook"]
+    dataset: DatasetFacts
+    machine: MachineFacts
+    models: tuple[ModelResults, ...]
+    verdicts: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """The document as JSON, with the key ``schema`` first."""
+        text = self.model_dump_json(indent=1)
+        return text.replace('"schema_name"', '"schema"', 1) + "\n"
+
+
+def summarise_study(study: Study) -> StudyResults:
+    """Everything that a study's finished runs show.
+
+    Raises:
+        DataError: a run's predictions do not fit the test part.
+    """
+    data = study.data
+    by_name: dict[str, list[Run]] = {}
+    for run in study.runs():
+        by_name.setdefault(run.plan.model["architecture"], []).append(run)
+    models = tuple(_summarise_model(name, runs, study.protocol) for name, runs in by_name.items())
+    machine = describe_machine()
+    return StudyResults(
+        schema_name=SCHEMA,
+        protocol=study.protocol,
+        dataset=DatasetFacts(
+            name=data.name,
+            classes=data.classes,
+            train=len(data.train),
+            validation=len(data.validation),
+            test=len(data.test),
+            sha256=data.sha256,
+            best_accuracy=data.best_accuracy,
+            notices=data.notices,
+        ),
+        machine=MachineFacts(
+            processor=machine.processor,
+            cores=machine.cores,
+            memory_bytes=machine.memory_bytes,
+            system=machine.system,
+            python=machine.python,
+            packages=dict(machine.packages),
+        ),
+        models=models,
+        verdicts=_verdicts(models, by_name, study),
+    )
+
+
+def _summarise_model(name: str, runs: Sequence[Run], protocol: str) -> ModelResults:
+    done = [run.record for run in runs if run.record is not None and run.record.status == "done"]
+    failures = tuple(
+        f"seed {run.record.seed}: {run.record.status}, {run.record.reason}"
+        for run in runs
+        if run.record is not None and run.record.status != "done"
+    )
+    if not done:
+        statuses = {run.record.status for run in runs if run.record is not None}
+        status: Literal["diverged", "failed", "pending"] = "pending"
+        if statuses:
+            status = "diverged" if statuses == {"diverged"} else "failed"
+        return ModelResults(name=name, status=status, failures=failures)
+    histories = [run.history for run in runs if run.record is not None and run.record.status == "done"]
+    seconds = [second for record in done for second in record.seconds_per_epoch]
+    latencies = [record.latency_ms for record in done if record.latency_ms is not None]
+    best = None
+    if protocol == "notebook":
+        best = _accuracy([max(epoch.validation_accuracy for epoch in history) for history in histories])
+    return ModelResults(
+        name=name,
+        status="done",
+        parameters=done[0].parameters,
+        flops_per_sequence=_flops(runs[0]),
+        test_accuracy=_accuracy([record.test_accuracy or 0.0 for record in done]),
+        best_epoch_test_accuracy=best,
+        epochs=tuple(len(history) for history in histories),
+        seconds_per_epoch=Seconds(median=float(np.median(seconds)), values=tuple(seconds)),
+        compile_seconds=float(np.median([record.compile_seconds or 0.0 for record in done])),
+        peak_memory_bytes=max(record.peak_memory_bytes or 0 for record in done),
+        latency_ms=Latency(
+            p50=float(np.median([latency.p50 for latency in latencies])),
+            p95=float(np.median([latency.p95 for latency in latencies])),
+        ),
+        failures=failures,
+    )
+
+
+def _accuracy(values: Sequence[float]) -> Accuracy:
+    found = estimate_mean(values)
+    return Accuracy(mean=found.mean, ci95=found.interval, values=found.values)
+
+
+def _flops(run: Run) -> int | None:
+    spec = parse_spec(run.plan.model)
+    if not spec.neural:
+        return None
+    return sum(layer.flops for layer in count_flops(build_model(spec)))
+
+
+def _right(runs: Sequence[Run], study: Study) -> BoolArray:
+    """Which test items the finished runs of a model got right, bool, shape (runs, items)."""
+    labels = study.data.test.labels
+    rows = []
+    for run in runs:
+        if run.record is None or run.record.status != "done":
+            continue
+        probabilities = np.load(run.folder / PREDICTIONS, allow_pickle=False)
+        if probabilities.shape != (len(labels), len(study.data.classes)):
+            raise DataError(
+                str(run.folder / PREDICTIONS),
+                f"does not fit the test part (got shape={probabilities.shape})",
+                expected=f"({len(labels)}, {len(study.data.classes)})",
+                action="delete the run's folder and run again",
+            )
+        rows.append(probabilities.argmax(axis=1) == labels)
+    return np.array(rows, bool)
+
+
+def _verdicts(
+    models: Sequence[ModelResults], by_name: Mapping[str, Sequence[Run]], study: Study
+) -> tuple[str, ...]:
+    """Plain sentences: who wins and whether that is real; how far from the best reachable; what failed."""
+    ranked = sorted(
+        (model for model in models if model.test_accuracy is not None),
+        key=lambda model: -(model.test_accuracy.mean if model.test_accuracy else 0.0),
+    )
+    sentences = []
+    if len(ranked) > 1:
+        first, second = ranked[:2]
+        gap = compare_accuracy(_right(by_name[first.name], study), _right(by_name[second.name], study))
+        sentences.append(_winner(first, second, gap, len(study.data.test)))
+    best = study.data.best_accuracy
+    if ranked and best is not None and ranked[0].test_accuracy is not None:
+        sentences.append(
+            f"No classifier can be expected above {best:.3f} on this corpus; "
+            f"{ranked[0].name} reaches {ranked[0].test_accuracy.mean:.3f}."
+        )
+    for model in models:
+        if model.failures:
+            sentences.append(f"{model.name}: {'; '.join(model.failures)}.")
+    return tuple(sentences)
+
+
+def _winner(first: ModelResults, second: ModelResults, gap: Difference, num_items: int) -> str:
+    low, high = gap.interval
+    seeds = f"{gap.num_seeds} seeds" if gap.num_seeds > 1 else "a single seed, so without seed noise"
+    measured = (
+        f"{gap.mean:.3f} apart on {num_items:,} test items, 95% interval {low:.3f} to {high:.3f}, {seeds}"
+    )
+    top = first.test_accuracy.mean if first.test_accuracy else 0.0
+    if gap.is_real:
+        return (
+            f"{first.name} wins with {top:.3f}, ahead of {second.name}: the difference is real ({measured})."
+        )
+    return f"{first.name} leads with {top:.3f}, but it cannot be told apart from {second.name} ({measured})."

@@ -1,0 +1,90 @@
+"""Which sequences make up which batch, and how far each batch is padded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from unrolled.data.encoding import iterate_batches
+from unrolled.models import ModelSpec
+from unrolled.types import EncodedSplit, LongArray, SequenceBatch
+
+# A pool of this many batches is sorted by length before it is cut: wide enough that batches hold equal
+# lengths, narrow enough that their composition differs from epoch to epoch.
+POOL_BATCHES = 50
+SEQUENCES_PER_BUCKET = 5_000
+MOST_BUCKETS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Batcher:
+    """Cuts a split into padded batches for one spec.
+
+    Args:
+        spec: gives length, vocabulary and padding.
+        batch_size: rows per batch; the last batch of a pass is filled with rows of weight 0.
+        lengths: the padded lengths in use, rising; the last is the spec's. Each costs one compilation.
+    """
+
+    spec: ModelSpec
+    batch_size: int
+    lengths: tuple[int, ...]
+
+    def epoch_order(self, split: EncodedSplit, seed: int, epoch: int) -> list[LongArray]:
+        """The batches of one training epoch as row indices; a function of seed and epoch alone.
+
+        With several padded lengths, rows of similar length share a batch, and batches come in random order.
+        """
+        random = np.random.Generator(np.random.PCG64([seed, epoch]))
+        order = random.permutation(len(split))
+        if len(self.lengths) == 1:
+            return self._cut(order)
+        lengths = split.tokens.lengths
+        pool = POOL_BATCHES * self.batch_size
+        batches: list[LongArray] = []
+        for start in range(0, len(order), pool):
+            members = order[start : start + pool]
+            batches += self._cut(members[np.argsort(lengths[members], kind="stable")])
+        return [batches[index] for index in random.permutation(len(batches))]
+
+    def reading_order(self, split: EncodedSplit) -> list[LongArray]:
+        """Batches that cover a split once, shortest sequences first, for evaluation."""
+        return self._cut(np.argsort(split.tokens.lengths, kind="stable"))
+
+    def batch(self, split: EncodedSplit, rows: LongArray) -> SequenceBatch:
+        """The rows as one padded batch of ``batch_size``, as long as its longest row needs."""
+        longest = int(split.tokens.lengths[rows].max(initial=0))
+        length = next((edge for edge in self.lengths if edge >= longest), self.lengths[-1])
+        return next(
+            iterate_batches(
+                split,
+                batch_size=self.batch_size,
+                length=length,
+                vocabulary_size=self.spec.vocabulary_size,
+                order=rows,
+            )
+        )
+
+    def batches(self, split: EncodedSplit) -> Iterator[tuple[LongArray, SequenceBatch]]:
+        """Every row of a split once, with the row numbers of each batch."""
+        for rows in self.reading_order(split):
+            yield rows, self.batch(split, rows)
+
+    def _cut(self, order: LongArray) -> list[LongArray]:
+        return [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+
+
+def padded_lengths(spec: ModelSpec, train: EncodedSplit, *, group: bool) -> tuple[int, ...]:
+    """The lengths worth padding to: quantiles of the training lengths, rounded up to eights.
+
+    A single length where the weights or unmasked padding fix it, or where the corpus is too small for
+    further compilations to pay.
+    """
+    if not group or spec.fixed_length or spec.padding != "masked":
+        return (spec.length,)
+    count = min(MOST_BUCKETS, 1 + len(train) // SEQUENCES_PER_BUCKET)
+    inner = np.quantile(np.minimum(train.tokens.lengths, spec.length), np.arange(1, count) / count)
+    edges = {min(int(-(-edge // 8) * 8), spec.length) for edge in inner}
+    return (*sorted(edges - {spec.length}), spec.length)

@@ -1,0 +1,263 @@
+"""One run from its first step to its record, able to stop and go on at any step."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.models import ModelSpec
+from unrolled.training.batching import Batcher, padded_lengths
+from unrolled.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from unrolled.training.network import Network, State, score
+from unrolled.training.record import Epoch, write_history
+from unrolled.training.settings import TrainingSettings
+from unrolled.types import EncodedDataset, FloatArray
+
+Event = Mapping[str, Any]
+# Long epochs are saved on the way, so that a kill costs minutes and not an hour.
+SAVE_EVERY_SECONDS = 120.0
+EVALUATION_BATCH = 256
+
+
+class StoppedError(Exception):
+    """Training was asked to stop; its state is on disk."""
+
+
+class DivergedError(Exception):
+    """The loss stopped being a number. The message names epoch and step."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a run stands, beside the network's own state."""
+
+    epoch: int = 1
+    step: int = 0
+    loss_sum: float = 0.0
+    right: float = 0.0
+    seen: int = 0
+    seconds: float = 0.0
+    history: list[Epoch] = field(default_factory=list)
+    best_epoch: int = 0
+
+    def facts(self) -> dict[str, Any]:
+        """As values that JSON can hold; floats survive exactly."""
+        return {
+            **{name: getattr(self, name) for name in self.__slots__ if name != "history"},
+            "history": [epoch.model_dump() for epoch in self.history],
+        }
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> Progress:
+        """The inverse of :meth:`facts`."""
+        history = [Epoch.model_validate(line) for line in facts["history"]]
+        return cls(**{**facts, "history": history})
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished network: its weights, what it cost, and its probabilities on the test part."""
+
+    network: Network
+    state: State
+    progress: Progress
+    compile_seconds: float
+    test_probabilities: FloatArray
+
+
+class Engine:
+    """Trains one network on one data set inside one folder.
+
+    Args:
+        folder: the run's folder; checkpoints and history go there.
+        spec: the architecture.
+        settings: how to train it.
+        data: the encoded corpus.
+        report: receives events: "compiled", "step", "epoch", "resumed".
+        should_stop: asked after every step; True saves the state and raises :class:`StoppedError`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        spec: ModelSpec,
+        settings: TrainingSettings,
+        data: EncodedDataset,
+        *,
+        report: Callable[[Event], None] = lambda event: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.folder, self.settings, self.data = folder, settings, data
+        self.report, self.should_stop = report, should_stop
+        lengths = padded_lengths(spec, data.train, group=settings.group_lengths)
+        self.batcher = Batcher(spec, settings.batch_size, lengths)
+        self.reader = Batcher(spec, EVALUATION_BATCH, lengths)
+        self.network = Network(
+            spec, seed=settings.seed, learning_rate=settings.learning_rate, any_length=len(lengths) > 1
+        )
+        self.state = self.network.initial_state()
+        self.progress = Progress()
+        self.best: dict[str, NDArray[Any]] = {}
+        self.compile_seconds = 0.0
+
+    def run(self) -> Trained:
+        """Trains to the end, from the last checkpoint if there is one.
+
+        Returns:
+            The network with the weights that the protocol keeps, and its test probabilities, read once.
+
+        Raises:
+            StoppedError: ``should_stop`` said so.
+            DivergedError: the loss became NaN or infinite.
+            DataError: every checkpoint is damaged.
+            MachineError: the disk refuses.
+        """
+        self._resume()
+        self._compile()
+        while not self._finished():
+            self._train_epoch()
+        if self.settings.protocol == "standard":
+            self.state = self.network.load_weights(self.state, self.best)
+        else:
+            self.progress.best_epoch = len(self.progress.history)
+        probabilities = self.network.predict(self.state, self.data.test, self.reader)
+        return Trained(self.network, self.state, self.progress, self.compile_seconds, probabilities)
+
+    def _finished(self) -> bool:
+        done = len(self.progress.history)
+        patience = self.settings.patience
+        waited = patience is not None and done - self.progress.best_epoch >= patience
+        return done >= self.settings.epochs or waited
+
+    def _compile(self) -> None:
+        """Compiles training and prediction for every padded length, on a state that is thrown away."""
+        start = time.perf_counter()
+        train = self.data.train
+        for length in self.batcher.lengths:
+            rows = np.zeros(1, np.int64)
+            batch = self.batcher.batch(train, rows)
+            batch = type(batch)(
+                np.zeros((self.settings.batch_size, length), np.int32), batch.labels, batch.weights
+            )
+            _, loss, _ = self.network.step(self.network.initial_state(), batch)
+            self.network.probabilities(self.state, np.zeros((EVALUATION_BATCH, length), np.int32))
+            float(loss)
+        self.compile_seconds = time.perf_counter() - start
+        self.report({"event": "compiled", "seconds": self.compile_seconds})
+
+    def _train_epoch(self) -> None:
+        """The rest of the current epoch, then validation, then a checkpoint."""
+        progress = self.progress
+        batches = self.batcher.epoch_order(self.data.train, self.settings.seed, progress.epoch)
+        clock = saved = time.perf_counter()
+        pending: tuple[Any, Any, int] | None = None
+        for rows in batches[progress.step :]:
+            batch = self.batcher.batch(self.data.train, rows)
+            self.state, loss, right = self.network.step(self.state, batch)
+            # Read the step before this one, so that reading never leaves the processor waiting.
+            self._account(pending)
+            pending = (loss, right, len(rows))
+            progress.step += 1
+            now = time.perf_counter()
+            if self.should_stop() or now - saved > SAVE_EVERY_SECONDS:
+                self._account(pending)
+                pending, saved = None, time.perf_counter()
+                progress.seconds, clock = progress.seconds + saved - clock, saved
+                self._save()
+                if self.should_stop():
+                    raise StoppedError
+            self._tell_step(len(batches))
+        self._account(pending)
+        progress.seconds += time.perf_counter() - clock
+        self._close_epoch()
+
+    def _account(self, pending: tuple[Any, Any, int] | None) -> None:
+        if pending is None:
+            return
+        loss, count = float(pending[0]), pending[2]
+        progress = self.progress
+        if not math.isfinite(loss):
+            raise DivergedError(f"the loss became {loss} in epoch {progress.epoch}, step {progress.step}")
+        progress.loss_sum += loss * count
+        progress.right += float(pending[1])
+        progress.seen += count
+
+    def _close_epoch(self) -> None:
+        progress = self.progress
+        start = time.perf_counter()
+        probabilities = self.network.predict(self.state, self.data.validation, self.reader)
+        loss, accuracy = score(probabilities, self.data.validation.labels)
+        epoch = Epoch(
+            epoch=progress.epoch,
+            loss=progress.loss_sum / progress.seen,
+            accuracy=progress.right / progress.seen,
+            validation_loss=loss,
+            validation_accuracy=accuracy,
+            seconds=progress.seconds,
+            validation_seconds=time.perf_counter() - start,
+        )
+        progress.history.append(epoch)
+        if self._improves(epoch):
+            progress.best_epoch = epoch.epoch
+            if self.settings.protocol == "standard":
+                self.best = self.network.weights(self.state)
+        progress.epoch += 1
+        progress.step = progress.seen = 0
+        progress.loss_sum = progress.right = progress.seconds = 0.0
+        self._save()
+        write_history(self.folder, tuple(progress.history))
+        self.report({"event": "epoch", **epoch.model_dump()})
+        if self.should_stop() and not self._finished():
+            raise StoppedError
+
+    def _improves(self, epoch: Epoch) -> bool:
+        """Whether an epoch beats the best so far: by validation accuracy, then by validation loss."""
+        if not self.progress.best_epoch:
+            return True
+        best = self.progress.history[self.progress.best_epoch - 1]
+        mine = (epoch.validation_accuracy, -epoch.validation_loss)
+        return mine > (best.validation_accuracy, -best.validation_loss)
+
+    def _tell_step(self, num_steps: int) -> None:
+        progress = self.progress
+        if progress.seen:
+            self.report(
+                {
+                    "event": "step",
+                    "epoch": progress.epoch,
+                    "step": progress.step,
+                    "steps": num_steps,
+                    "loss": progress.loss_sum / progress.seen,
+                    "accuracy": progress.right / progress.seen,
+                }
+            )
+
+    def _save(self) -> None:
+        tensors: dict[str, NDArray[Any]] = {}
+        for group in ("trainable", "fixed", "optimizer"):
+            for index, value in enumerate(getattr(self.state, group)):
+                tensors[f"{group}/{index}"] = np.asarray(value)
+        tensors |= {f"best/{name}": value for name, value in self.best.items()}
+        save_checkpoint(self.folder, Checkpoint(tensors, self.progress.facts()))
+
+    def _resume(self) -> None:
+        import jax.numpy as jnp
+
+        found = load_checkpoint(self.folder)
+        if found is None:
+            return
+        groups = {}
+        for group in ("trainable", "fixed", "optimizer"):
+            count = len(getattr(self.state, group))
+            groups[group] = [jnp.array(found.tensors[f"{group}/{index}"]) for index in range(count)]
+        self.state = State(**groups)
+        self.best = {name[5:]: value for name, value in found.tensors.items() if name.startswith("best/")}
+        self.progress = Progress.from_facts(found.facts)
+        self.report({"event": "resumed", "epoch": self.progress.epoch, "damaged": list(found.damaged)})

@@ -1,0 +1,170 @@
+"""Keeps as many worker processes busy as there are cores, and hears what they report."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unrolled.errors import MachineError
+from unrolled.training.record import LOG, RECORD, RunPlan, write_model
+from unrolled.training.worker import STOPPED_STATUS, failed_record
+
+# A worker that was asked to stop saves its state within one training step; this is far beyond that.
+STOP_SECONDS = 10.0
+
+
+def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a worker: one thread everywhere.
+
+    One run per core with one thread each is both the highest throughput and the only way to the same
+    bits every time: XLA's thread pool changes the order of its sums from run to run.
+    """
+    flags = [environment.get("XLA_FLAGS", ""), "--xla_cpu_multi_thread_eigen=false"]
+    return {
+        **environment,
+        "KERAS_BACKEND": "jax",
+        "XLA_FLAGS": " ".join(flag for flag in flags if flag),
+        "NPROC": "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "NUMBA_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
+
+
+@dataclass(slots=True)
+class _Worker:
+    plan: RunPlan
+    folder: Path
+    process: subprocess.Popen[bytes]
+    reason: str = ""
+
+
+class Scheduler:
+    """Runs plans in worker processes.
+
+    Args:
+        folder_of: gives the folder of a plan.
+        report: receives (plan, event) for every event of every worker; "started" and "ended" are added.
+        num_workers: processes side by side; None for one per core that this process may use.
+    """
+
+    def __init__(
+        self,
+        folder_of: Callable[[RunPlan], Path],
+        report: Callable[[RunPlan, dict[str, Any]], None],
+        *,
+        num_workers: int | None = None,
+    ) -> None:
+        self._folder_of, self._report = folder_of, report
+        self._num_workers = num_workers or usable_cores()
+        self._events: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
+
+    def run(self, plans: Sequence[RunPlan]) -> None:
+        """Runs all plans to their end.
+
+        A run that fails is recorded as failed, and the others go on. A disk that refuses ends them all.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; every worker has saved its state first.
+            MachineError: the disk refuses.
+        """
+        waiting = list(plans)
+        active: list[_Worker] = []
+        try:
+            while waiting or active:
+                while waiting and len(active) < self._num_workers:
+                    active.append(self._start(waiting.pop(0)))
+                worker, event = self._events.get()
+                if event is not None:
+                    self._note(worker, event)
+                    continue
+                active.remove(worker)
+                self._end(worker)
+        except BaseException:
+            self._stop(active)
+            raise
+
+    def _start(self, plan: RunPlan) -> _Worker:
+        folder = self._folder_of(plan)
+        with (folder / LOG).open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "unrolled.training.worker", str(folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=worker_environment(os.environ),
+            )
+        worker = _Worker(plan, folder, process)
+        threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
+        self._report(plan, {"event": "started"})
+        return worker
+
+    def _listen(self, worker: _Worker) -> None:
+        stream = worker.process.stdout
+        for line in stream if stream is not None else ():
+            try:
+                event = json.loads(line)
+            except ValueError:
+                # A library that prints to standard output; its words belong to the log.
+                with (worker.folder / LOG).open("ab") as log:
+                    log.write(line)
+                continue
+            self._events.put((worker, event))
+        worker.process.wait()
+        self._events.put((worker, None))
+
+    def _note(self, worker: _Worker, event: dict[str, Any]) -> None:
+        if event["event"] == "failed":
+            worker.reason = event["reason"]
+            if event["disk"]:
+                raise MachineError(
+                    worker.plan.run_id,
+                    worker.reason.rstrip("."),
+                    action="mend the disk, then run the same command again: it goes on where it stopped",
+                )
+        self._report(worker.plan, event)
+
+    def _end(self, worker: _Worker) -> None:
+        status = worker.process.returncode
+        if status not in (0, STOPPED_STATUS):
+            reason = worker.reason or _death(status, worker.folder / LOG)
+            write_model(worker.folder / RECORD, failed_record(worker.plan, reason))
+        self._report(worker.plan, {"event": "ended", "status": status, "reason": worker.reason})
+
+    def _stop(self, active: Sequence[_Worker]) -> None:
+        for worker in active:
+            worker.process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for worker in active:
+            try:
+                worker.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _death(status: int, log: Path) -> str:
+    """Why a worker ended without a word of its own."""
+    if status < 0:
+        cause = "out of memory, most likely" if status == -9 else "a crash"
+        return f"the process was ended by signal {-status} ({cause}); see {log}"
+    return f"the process ended with status {status}; see {log}"
