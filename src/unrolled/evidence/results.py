@@ -12,7 +12,8 @@ from unrolled.errors import DataError
 from unrolled.evidence.cost import count_flops
 from unrolled.evidence.machine import describe_machine
 from unrolled.evidence.statistics import Difference, compare_accuracy, estimate_mean
-from unrolled.models import build_model, parse_spec
+from unrolled.models import parse_spec
+from unrolled.models.build import outline_model
 from unrolled.training.record import PREDICTIONS, Latency
 from unrolled.training.study import Run, Study
 from unrolled.types import BoolArray
@@ -197,7 +198,7 @@ def _flops(run: Run) -> int | None:
     spec = parse_spec(run.plan.model)
     if not spec.neural:
         return None
-    return sum(layer.flops for layer in count_flops(build_model(spec)))
+    return sum(layer.flops for layer in count_flops(outline_model(spec)))
 
 
 def _right(runs: Sequence[Run], study: Study) -> BoolArray:

@@ -47,8 +47,19 @@ def build_model(model: str | ModelSpec, *, seed: int | None = None, **settings: 
         ],
         name=spec.architecture,
     )
-    del unrolled
     return network
+
+
+def outline_model(spec: ModelSpec) -> Any:
+    """The network of a spec with shapes and names but no weights: enough to count, at no cost.
+
+    Its variables are never initialised, so it can be described and not be called.
+    """
+    import unrolled.layers  # noqa: I001  (chooses Keras' backend before Keras loads)
+    import keras
+
+    with keras.StatelessScope(initialize_variables=False):
+        return build_model(spec)
 
 
 def loosen_length(network: Any) -> Any:
@@ -66,7 +77,7 @@ def loosen_length(network: Any) -> Any:
     import keras
 
     class AnyLength(keras.Model):  # type: ignore[misc]
-        """Calls layer by layer: a functional graph would keep the mask's shape of the length it was traced at."""
+        """Layer by layer, since a functional graph keeps the mask's shape of the length it was traced at."""
 
         def __init__(self) -> None:
             super().__init__(name=network.name)

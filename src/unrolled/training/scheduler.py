@@ -68,7 +68,7 @@ class Scheduler:
         num_workers: int | None = None,
     ) -> None:
         self._folder_of, self._report = folder_of, report
-        self._num_workers = num_workers or usable_cores()
+        self.num_workers = num_workers or usable_cores()
         self._events: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
 
     def run(self, plans: Sequence[RunPlan]) -> None:
@@ -84,7 +84,7 @@ class Scheduler:
         active: list[_Worker] = []
         try:
             while waiting or active:
-                while waiting and len(active) < self._num_workers:
+                while waiting and len(active) < self.num_workers:
                     active.append(self._start(waiting.pop(0)))
                 worker, event = self._events.get()
                 if event is not None:

@@ -59,21 +59,27 @@ class Study:
         folder: everything lives below it.
         protocol: the protocol of all runs.
         data: the encoded corpus.
-        plans: one per model and seed, quick models first.
+        plans: one per model and seed.
+        single: whether the folder is the one run's own.
     """
 
     folder: Path
     protocol: Protocol
     data: EncodedDataset
     plans: tuple[RunPlan, ...]
+    single: bool = False
 
     def runs(self) -> tuple[Run, ...]:
         """All runs as they stand on disk now."""
         return tuple(self.run(plan) for plan in self.plans)
 
+    def run_folder(self, plan: RunPlan) -> Path:
+        """Where a run lives."""
+        return self.folder if self.single else self.folder / RUNS / plan.run_id
+
     def run(self, plan: RunPlan) -> Run:
         """One run as it stands on disk now."""
-        folder = self.folder / RUNS / plan.run_id
+        folder = self.run_folder(plan)
         return Run(folder, plan, read_record(folder), read_history(folder))
 
 
@@ -83,10 +89,11 @@ def plan_runs(
     protocol: Protocol,
     *,
     num_seeds: int,
+    first_seed: int = 0,
     epochs: int | None = None,
     model_settings: Mapping[str, Any] | None = None,
 ) -> tuple[RunPlan, ...]:
-    """The plans for every architecture and seed 0 … ``num_seeds`` - 1, seed by seed.
+    """The plans for every architecture and seed, seed by seed.
 
     Seed by seed means that after the first round every model has a figure. A model without randomness
     runs once: repeating it would show a spread of zero and call it certainty.
@@ -96,13 +103,14 @@ def plan_runs(
         data: the encoded corpus.
         protocol: as in :class:`TrainingSettings`.
         num_seeds: runs per architecture.
+        first_seed: the seeds are this one and those that follow.
         epochs: overrides the protocol's number of epochs.
         model_settings: fields of the specs, applied to the networks that have them.
     """
     plans = []
-    for seed in range(num_seeds):
+    for seed in range(first_seed, first_seed + num_seeds):
         for architecture in architectures:
-            if seed and not architecture.spec.neural:
+            if seed > first_seed and not architecture.spec.neural:
                 continue
             spec = _spec(architecture, data, protocol, model_settings or {})
             settings = plan_settings(
@@ -146,27 +154,39 @@ def prepare_study(
         UsageError: the folder holds another study.
         MachineError: the disk refuses.
     """
-    for plan in plans:
-        run_folder = folder / RUNS / plan.run_id
+    return _prepare(Study(folder, protocol, data, tuple(plans)), vocabulary)
+
+
+def prepare_run(
+    folder: Path, data: EncodedDataset, vocabulary: Any, protocol: Protocol, plan: RunPlan
+) -> Study:
+    """As :func:`prepare_study` for a single run, which lives in ``folder`` itself beside its data."""
+    own = plan.model_copy(update={"data": DATA})
+    return _prepare(Study(folder, protocol, data, (own,), single=True), vocabulary)
+
+
+def _prepare(study: Study, vocabulary: Any) -> Study:
+    for plan in study.plans:
+        run_folder = study.run_folder(plan)
         if (run_folder / PLAN).exists() and read_plan(run_folder) != plan:
             raise UsageError(
-                str(folder),
-                f"the folder holds another study ({plan.run_id} is planned differently there)",
-                expected="the data, protocol and settings that the study began with",
+                str(study.folder),
+                f"the folder holds other work ({plan.run_id} is planned differently there)",
+                expected="the data, protocol and settings that it began with",
                 action="another --out folder, or delete this one",
             )
-    save_encoded(data, folder / DATA)
-    tokenizer = folder / TOKENIZER
+    save_encoded(study.data, study.folder / DATA)
+    tokenizer = study.folder / TOKENIZER
     if vocabulary is not None:
         vocabulary.save(tokenizer)
-    for plan in plans:
-        run_folder = folder / RUNS / plan.run_id
+    for plan in study.plans:
+        run_folder = study.run_folder(plan)
         run_folder.mkdir(parents=True, exist_ok=True)
         write_model(run_folder / PLAN, plan)
-        if vocabulary is not None:
+        if vocabulary is not None and not study.single:
             _link(tokenizer, run_folder / TOKENIZER)
-    write_atomically(folder / CONFIG, _config(data, protocol, plans).encode())
-    return Study(folder, protocol, data, tuple(plans))
+    write_atomically(study.folder / CONFIG, _config(study.data, study.protocol, study.plans).encode())
+    return study
 
 
 @contextmanager

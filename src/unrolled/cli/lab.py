@@ -1,0 +1,121 @@
+"""``unrolled lab``: every model on one corpus, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from unrolled.data.vocabulary import Vocabulary
+    from unrolled.training.settings import Protocol
+    from unrolled.training.study import Study
+    from unrolled.types import EncodedDataset
+
+
+def lab(
+    data: Annotated[str, typer.Option(help="demo, imdb, or a path to your own data.")] = "demo",
+    protocol: Annotated[str, typer.Option(help="standard or notebook.")] = "standard",
+    models: Annotated[
+        str | None, typer.Option(help="Names, separated by commas; all of them without it.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs per model.")] = 1,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Instead of what the protocol prescribes.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the study lives; results/DATA-PROTOCOL without it.")
+    ] = None,
+    length: Annotated[int | None, typer.Option(min=1, help="Steps per sequence.")] = None,
+    vocabulary_size: Annotated[int | None, typer.Option(min=4, help="Token ids that networks know.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Column that holds the texts.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column that holds the labels.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes side by side; one per core without it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print results.json on standard output.")] = False,
+) -> None:
+    """Train and compare models; run the same command again to go on with a study that was stopped."""
+    from unrolled.cli.progress import watch
+    from unrolled.cli.tables import print_results
+    from unrolled.evidence.results import summarise_study
+    from unrolled.training.study import lease
+
+    chosen = {"length": length, "vocabulary_size": vocabulary_size}
+    folder = out or Path("results") / f"{Path(data).stem}-{protocol}"
+    with lease(folder):
+        study = prepare(
+            folder,
+            data,
+            protocol=protocol,
+            names=[name.strip() for name in models.split(",")] if models else None,
+            num_seeds=seeds,
+            epochs=epochs,
+            model_settings={key: value for key, value in chosen.items() if value is not None},
+            columns={"text_column": text_column, "label_column": label_column},
+        )
+        watch(study, num_workers=workers)
+        results = summarise_study(study)
+        save(folder, results.to_json())
+    if as_json:
+        print(results.to_json(), end="")
+    else:
+        print_results(results, folder)
+
+
+def prepare(
+    folder: Path,
+    source: str,
+    *,
+    protocol: str,
+    names: list[str] | None,
+    num_seeds: int,
+    epochs: int | None,
+    model_settings: dict[str, int],
+    columns: dict[str, str | None],
+) -> Study:
+    """Loads and encodes a corpus and lays out its study, or finds it as it was left."""
+    from unrolled.training.settings import select_architectures
+    from unrolled.training.study import plan_runs, prepare_study
+
+    wanted = parse_protocol(protocol)
+    architectures = select_architectures(names)
+    encoded, vocabulary = load_corpus(source, protocol=wanted, columns=columns)
+    plans = plan_runs(
+        architectures, encoded, wanted, num_seeds=num_seeds, epochs=epochs, model_settings=model_settings
+    )
+    return prepare_study(folder, encoded, vocabulary, wanted, plans)
+
+
+def load_corpus(
+    source: str, *, protocol: Protocol, columns: dict[str, str | None]
+) -> tuple[EncodedDataset, Vocabulary | None]:
+    """A corpus as token ids in three parts, and its vocabulary."""
+    from unrolled.data.encoding import encode_dataset
+    from unrolled.data.load import load_dataset
+
+    return encode_dataset(load_dataset(source, **columns), protocol=protocol)
+
+
+def save(folder: Path, text: str) -> None:
+    """Writes ``results.json``, whole or not at all."""
+    from unrolled.data.storage import write_atomically
+
+    write_atomically(folder / "results.json", text.encode())
+
+
+def parse_protocol(name: str) -> Protocol:
+    """The protocol called ``name``; a UsageError names the nearest otherwise."""
+    from unrolled.errors import UsageError, nearest
+
+    protocols: dict[str, Any] = {"standard": "standard", "notebook": "notebook"}
+    if name not in protocols:
+        raise UsageError(
+            "--protocol",
+            f"unknown name (got protocol={name!r})",
+            expected="standard or notebook",
+            action=nearest(name, protocols),
+        )
+    found: Protocol = protocols[name]
+    return found

@@ -1,0 +1,80 @@
+"""The table at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from unrolled.evidence.results import Accuracy, ModelResults, StudyResults
+
+
+def print_results(results: StudyResults, folder: Path) -> None:
+    """Prints a study's table, its verdicts and where the files are, on standard output."""
+    console = Console()
+    notebook = results.protocol == "notebook"
+    table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
+    table.add_column("model", no_wrap=True)
+    table.add_column("parameters", justify="right", no_wrap=True)
+    table.add_column("test accuracy", no_wrap=True)
+    if notebook:
+        table.add_column("best epoch", justify="right", no_wrap=True)
+    table.add_column("s/epoch", justify="right", no_wrap=True)
+    table.add_column("epochs", justify="right", no_wrap=True)
+    table.add_column("memory", justify="right", no_wrap=True)
+    table.add_column("latency", justify="right", no_wrap=True)
+    for model in _ranked(results):
+        table.add_row(*_row(model, notebook))
+    console.print(table)
+    console.print()
+    for verdict in results.verdicts:
+        console.print(verdict, highlight=False, markup=False)
+    machine = results.machine
+    console.print(
+        f"{results.protocol} protocol; one thread per run; {machine.processor}, {machine.cores} cores. "
+        "Brackets: 95% interval over seeds. Memory: peak of the process. Latency: median for one review.",
+        style="dim",
+        highlight=False,
+        markup=False,
+    )
+    console.print(f"Results: {folder / 'results.json'}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _ranked(results: StudyResults) -> list[ModelResults]:
+    def key(model: ModelResults) -> float:
+        return -model.test_accuracy.mean if model.test_accuracy else 1.0
+
+    return sorted(results.models, key=key)
+
+
+def _row(model: ModelResults, notebook: bool) -> list[str]:
+    if model.test_accuracy is None:
+        return [model.name, "", f"({model.status})"]
+    parameters = "" if model.parameters is None else f"{model.parameters:,}"
+    row = [model.name, parameters, _accuracy(model.test_accuracy)]
+    if notebook:
+        best = model.best_epoch_test_accuracy
+        row.append("" if best is None else f"{best.mean:.3f}")
+    seconds = "" if model.seconds_per_epoch is None else _short(model.seconds_per_epoch.median)
+    memory = "" if not model.peak_memory_bytes else f"{model.peak_memory_bytes / 1e6:,.0f} MB"
+    latency = "" if model.latency_ms is None else f"{_short(model.latency_ms.p50)} ms"
+    return [*row, seconds, _epochs(model.epochs), memory, latency]
+
+
+def _accuracy(accuracy: Accuracy) -> str:
+    if accuracy.ci95 is None:
+        return f"{accuracy.mean:.3f}"
+    low, high = accuracy.ci95
+    return f"{accuracy.mean:.3f} [{low:.3f}, {min(high, 1.0):.3f}]"
+
+
+def _epochs(epochs: tuple[int, ...]) -> str:
+    low, high = min(epochs), max(epochs)
+    return str(low) if low == high else f"{low}–{high}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
