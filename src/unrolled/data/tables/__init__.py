@@ -1,0 +1,1 @@
+"""Labelled texts from files: one module per format, each a registered reader that fills a ``Table``."""

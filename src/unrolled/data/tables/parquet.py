@@ -1,0 +1,227 @@
+"""Parquet: frame, schema and declared sizes are checked before a value is read."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from unrolled.data import limits
+from unrolled.data.tables.columns import SAMPLE_ROWS, ColumnChoice, ColumnRequest, choose_columns
+from unrolled.data.tables.formats import READERS
+from unrolled.data.tables.table import Table, TableBuilder, shorten
+from unrolled.errors import DataError
+
+MAGIC = b"PAR1"
+MAX_FOOTER_BYTES = 64 * 2**20
+
+
+@READERS.register(".pq")
+@READERS.register(".parquet")
+def read_parquet(path: Path, where: str, request: ColumnRequest) -> Table:
+    """The table of a Parquet file; only the columns that are needed are read.
+
+    Strings are read as dictionaries, so that one value repeated a million times stays one value until the
+    limits have seen it.
+    """
+    check_frame(path, where)
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+        schema = file.schema_arrow
+        names = list(schema.names)
+        _check_rows(where, file.metadata)
+        choice = choose_columns(where, names, request, lambda: _sample(where, file))
+        columns = [name for name in (choice.text, choice.label, choice.split) if name is not None]
+        _check_kinds(where, schema, choice)
+        _check_sizes(where, file.metadata, columns)
+        strings = [name for name in columns if _is_string(schema.field(name).type)]
+        file = pq.ParquetFile(path, read_dictionary=strings)
+        builder = TableBuilder(where, names, "row")
+        for group in range(file.num_row_groups):
+            _add_group(builder, file.read_row_group(group, columns=columns, use_threads=False), choice)
+    except (pa.ArrowException, OSError) as error:
+        # Arrow reports a broken file as OSError too; the disk's own failures carry a number.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        message = " ".join(str(error).split())
+        raise DataError(
+            where,
+            f"it cannot be read as Parquet ({message[:160]})",
+            expected="a whole, unencrypted Parquet file",
+            action="write or download the file again",
+        ) from None
+    if choice.guessed:
+        builder.notices.append(choice.notice(where))
+    return builder.build()
+
+
+def check_frame(path: Path, where: str) -> None:
+    """Refuses a file whose beginning and end are not Parquet's.
+
+    Raises:
+        DataError: empty, wrong magic, or a footer that does not fit into the file.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise DataError(
+            where, "the file is empty", expected="labelled texts", action="check that it was written whole"
+        )
+    with path.open("rb") as stream:
+        head = stream.read(4)
+        stream.seek(max(0, size - 8))
+        tail = stream.read(8)
+    if head != MAGIC:
+        raise DataError(
+            where,
+            f"it is no Parquet file (got first bytes {head!r})",
+            expected=f"the first bytes {MAGIC!r}",
+            action="check the format; rename the file if it is another",
+        )
+    footer = struct.unpack("<I", tail[:4])[0] if len(tail) == 8 else 0
+    if size < 12 or tail[4:] != MAGIC or not 0 < footer <= min(size - 12, MAX_FOOTER_BYTES):
+        raise DataError(
+            where,
+            f"the footer is cut or damaged (file of {size:,} bytes)",
+            expected="a file that ends with its footer",
+            action="write or download the file again",
+        )
+
+
+def _check_rows(where: str, metadata: Any) -> None:
+    if metadata.num_rows > limits.MAX_ROWS:
+        raise DataError(
+            where,
+            f"it declares too many rows (got {metadata.num_rows:,})",
+            expected=f"up to {limits.MAX_ROWS:,}",
+            action="take a sample of the rows",
+        )
+
+
+def _check_sizes(where: str, metadata: Any, columns: Sequence[str]) -> None:
+    """Holds the sizes that the footer declares against the limits."""
+    unpacked = packed = 0
+    for group in range(metadata.num_row_groups):
+        chunks = metadata.row_group(group)
+        for index in range(chunks.num_columns):
+            chunk = chunks.column(index)
+            if chunk.path_in_schema in columns:
+                unpacked += chunk.total_uncompressed_size
+                packed += chunk.total_compressed_size
+    too_dense = unpacked > limits.RATIO_FLOOR_BYTES and unpacked > limits.MAX_RATIO * max(packed, 1)
+    if too_dense or unpacked > limits.MAX_UNPACKED_BYTES or packed < 0 or unpacked < 0:
+        raise DataError(
+            where,
+            f"it would unfold too much (got {unpacked:,} bytes out of {packed:,})",
+            expected=f"up to {limits.MAX_UNPACKED_BYTES:,} bytes, and {limits.MAX_RATIO} for one packed byte",
+            action="check where the file comes from; write it again with fewer rows",
+        )
+
+
+def _check_kinds(where: str, schema: Any, choice: ColumnChoice) -> None:
+    import pyarrow.types as kinds
+
+    allowed = {
+        choice.text: (_is_string, kinds.is_null),
+        choice.label: (_is_string, kinds.is_integer, kinds.is_boolean, kinds.is_floating),
+    }
+    if choice.split is not None:
+        allowed[choice.split] = (_is_string,)
+    for name, checks in allowed.items():
+        kind = schema.field(name).type
+        if not any(check(kind) for check in checks):
+            nested = "nested" if kinds.is_nested(kind) else "of the wrong kind"
+            raise DataError(
+                where,
+                f"the column {shorten(name)} is {nested} (got {shorten(str(kind))})",
+                expected="flat columns: texts as strings, labels as strings or numbers",
+                action="choose another column, or write this one as strings",
+            )
+
+
+def _is_string(kind: Any) -> bool:
+    import pyarrow.types as kinds
+
+    if kinds.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
+
+
+def _sample(where: str, file: Any) -> dict[str, list[Any]]:
+    """The first rows of every column that could be a text or a label."""
+    import pyarrow.types as kinds
+
+    schema = file.schema_arrow
+    names = [
+        f.name for f in schema if _is_string(f.type) or kinds.is_integer(f.type) or kinds.is_boolean(f.type)
+    ]
+    _check_sizes(where, file.metadata, names)
+    for batch in file.iter_batches(batch_size=SAMPLE_ROWS, columns=names, use_threads=False):
+        return {name: batch.column(name).to_pylist() for name in names}
+    return {}
+
+
+def _add_group(builder: TableBuilder, group: Any, choice: ColumnChoice) -> None:
+    first = builder.num_rows + 1
+    texts = _values(builder, group.column(choice.text), first)
+    labels = [
+        _label(builder, value, row)
+        for row, value in enumerate(_values(builder, group.column(choice.label), first), first)
+    ]
+    if choice.split is None:
+        for row, (text, label) in enumerate(zip(texts, labels, strict=True), first):
+            builder.add(row, text, label)
+        return
+    splits = _values(builder, group.column(choice.split), first)
+    for row, (text, label, split) in enumerate(zip(texts, labels, splits, strict=True), first):
+        builder.add(row, text, label, split or "")
+
+
+def _values(builder: TableBuilder, column: Any, first: int) -> list[Any]:
+    """A column's values; equal strings of one dictionary are one object."""
+    found: list[Any] = []
+    for chunk in column.chunks:
+        if not hasattr(chunk, "dictionary"):
+            found += chunk.to_pylist()
+            continue
+        try:
+            words = chunk.dictionary.to_pylist()
+        except UnicodeDecodeError:
+            raise _undecodable(builder.where, chunk, first + len(found)) from None
+        found += [None if index is None else words[index] for index in chunk.indices.to_pylist()]
+    return found
+
+
+def _undecodable(where: str, chunk: Any, first: int) -> DataError:
+    words = chunk.dictionary
+    for row, index in enumerate(chunk.indices.to_pylist(), first):
+        try:
+            if index is not None:
+                words[index].as_py()
+        except UnicodeDecodeError as error:
+            byte = error.object[error.start]
+            return DataError(
+                f"{where}, row {row}",
+                f"it is not UTF-8 (got byte 0x{byte:02x} at offset {error.start} of the text)",
+                expected="text in UTF-8",
+                action="decode the texts before writing the file",
+            )
+    return DataError(where, "a string is not UTF-8", expected="text in UTF-8")
+
+
+def _label(builder: TableBuilder, value: Any, row: int) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value != value:
+        raise DataError(
+            f"{builder.where}, row {row}",
+            "the label is not a number (NaN)",
+            expected="a label in every row",
+            action="fill it in or remove the row",
+        )
+    return str(value)
