@@ -1,0 +1,1 @@
+"""Fused CPU kernels for recurrent layers and their bridge into XLA. Nothing here knows Keras."""

@@ -1,0 +1,213 @@
+"""Elementwise formulas compiled to vector code for whatever processor this is.
+
+A formula is a Python function over :class:`Lanes`; it is built three times into one loop (full vectors, a quarter,
+single numbers), as plain LLVM vectors without any processor's own instructions: LLVM lowers them to AVX-512,
+AVX2 or NEON. Loops that the compiler has to vectorise by itself stop being fast at the first possible
+overlap between two arrays; these do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.core import config
+from numba.extending import intrinsic
+
+FLOAT = ir.FloatType()
+INT32 = ir.IntType(32)
+INT64 = ir.IntType(64)
+FLOAT_BYTES = 4
+
+Formula = Callable[..., "Sequence[Lanes]"]
+
+
+@lru_cache(maxsize=1)
+def vector_width() -> int:
+    """float32 numbers in one vector of the processor that numba compiles for: 16, 8 or 4."""
+    if config.CPU_FEATURES is not None:
+        features = {name[1:] for name in config.CPU_FEATURES.split(",") if name.startswith("+")}
+    elif config.CPU_NAME is not None:
+        features = set()
+    else:
+        features = {name for name, present in llvm.get_host_cpu_features().items() if present}
+    if {"avx512f", "avx512vl"} <= features:
+        return 16
+    return 8 if {"avx", "fma"} <= features else 4
+
+
+def vector_type(width: int) -> ir.Type:
+    """The LLVM type of ``width`` float32 numbers; the plain number for width 1."""
+    return FLOAT if width == 1 else ir.VectorType(FLOAT, width)
+
+
+def multiply_add(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+    """``a * b + c``, in one rounding where the processor can."""
+    width = a.type.count if isinstance(a.type, ir.VectorType) else 1
+    suffix = "f32" if width == 1 else f"v{width}f32"
+    name = f"llvm.fmuladd.{suffix}"
+    function = builder.module.globals.get(name)
+    if function is None:
+        function = ir.Function(builder.module, ir.FunctionType(a.type, [a.type] * 3), name)
+    return builder.call(function, [a, b, c])
+
+
+def address(builder: ir.IRBuilder, base: ir.Value, element: ir.Value, kind: ir.Type) -> ir.Value:
+    """A pointer to ``kind`` at float number ``element`` after the integer address ``base``."""
+    offset = builder.mul(element, INT64(FLOAT_BYTES))
+    return builder.inttoptr(builder.add(base, offset), kind.as_pointer())
+
+
+def load(builder: ir.IRBuilder, base: ir.Value, element: ir.Value, width: int) -> ir.Value:
+    """``width`` numbers from float number ``element`` on, at any alignment."""
+    value = builder.load(address(builder, base, element, vector_type(width)))
+    value.align = FLOAT_BYTES
+    return value
+
+
+def store(builder: ir.IRBuilder, value: ir.Value, base: ir.Value, element: ir.Value) -> None:
+    """Writes a vector from float number ``element`` on, at any alignment."""
+    builder.store(value, address(builder, base, element, value.type)).align = FLOAT_BYTES
+
+
+class Lanes:
+    """A vector of float32 inside a formula: arithmetic on it emits code.
+
+    No operation reorders or drops anything, so NaN and infinity come through and a diverged run is seen.
+    """
+
+    def __init__(self, builder: ir.IRBuilder, value: ir.Value) -> None:
+        self.builder, self.value = builder, value
+
+    def lift(self, other: Lanes | float) -> Lanes:
+        """``other`` as lanes of the same width."""
+        if isinstance(other, Lanes):
+            return other
+        return Lanes(self.builder, self._constant(self.value.type, float(other)))
+
+    @staticmethod
+    def _constant(kind: ir.Type, number: float | int) -> ir.Constant:
+        if isinstance(kind, ir.VectorType):
+            return ir.Constant(kind, [ir.Constant(kind.element, number)] * kind.count)
+        return ir.Constant(kind, number)
+
+    def _apply(self, name: str, other: Lanes | float, *, swapped: bool = False) -> Lanes:
+        a, b = self.value, self.lift(other).value
+        operands = (b, a) if swapped else (a, b)
+        return Lanes(self.builder, getattr(self.builder, name)(*operands))
+
+    def __add__(self, other: Lanes | float) -> Lanes:
+        return self._apply("fadd", other)
+
+    def __radd__(self, other: float) -> Lanes:
+        return self._apply("fadd", other)
+
+    def __sub__(self, other: Lanes | float) -> Lanes:
+        return self._apply("fsub", other)
+
+    def __rsub__(self, other: float) -> Lanes:
+        return self._apply("fsub", other, swapped=True)
+
+    def __mul__(self, other: Lanes | float) -> Lanes:
+        return self._apply("fmul", other)
+
+    def __rmul__(self, other: float) -> Lanes:
+        return self._apply("fmul", other)
+
+    def __truediv__(self, other: Lanes | float) -> Lanes:
+        return self._apply("fdiv", other)
+
+    def __rtruediv__(self, other: float) -> Lanes:
+        return self._apply("fdiv", other, swapped=True)
+
+    def times_plus(self, factor: Lanes | float, addend: Lanes | float) -> Lanes:
+        """``self * factor + addend``, in one rounding where the processor can."""
+        value = multiply_add(self.builder, self.value, self.lift(factor).value, self.lift(addend).value)
+        return Lanes(self.builder, value)
+
+    def clamp(self, low: float, high: float) -> Lanes:
+        """Each number moved into [low, high]; NaN stays NaN."""
+        bottom, top = self.lift(low).value, self.lift(high).value
+        value = self.builder.select(self.builder.fcmp_ordered("<", self.value, bottom), bottom, self.value)
+        return Lanes(
+            self.builder, self.builder.select(self.builder.fcmp_ordered(">", value, top), top, value)
+        )
+
+    def polynomial(self, coefficients: Sequence[float]) -> Lanes:
+        """The value of a polynomial, its coefficients in falling order of power."""
+        result = self.lift(coefficients[0])
+        for coefficient in coefficients[1:]:
+            result = result.times_plus(self, coefficient)
+        return result
+
+    def power_of_two(self) -> Lanes:
+        """``2 ** n`` for lanes that hold ``1.5 * 2 ** 23 + n``: n moves from the mantissa into the exponent."""
+        kind = self.value.type
+        whole = ir.VectorType(INT32, kind.count) if isinstance(kind, ir.VectorType) else INT32
+        bits = self.builder.bitcast(self.value, whole)
+        exponent = self.builder.shl(
+            self.builder.add(bits, self._constant(whole, 127)), self._constant(whole, 23)
+        )
+        return Lanes(self.builder, self.builder.bitcast(exponent, kind))
+
+
+def _emit_loop(
+    builder: ir.IRBuilder, start: ir.Value, count: ir.Value, width: int, body: Callable[[ir.Value], None]
+) -> ir.Value:
+    """Runs ``body(i)`` for i = start, start + width, … while a whole vector fits; returns the first i left."""
+    entry = builder.block
+    head, work, done = (builder.append_basic_block(name) for name in ("lanes", "lanes.body", "lanes.end"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    index = builder.phi(INT64)
+    index.add_incoming(start, entry)
+    following = builder.add(index, INT64(width))
+    builder.cbranch(builder.icmp_signed("<=", following, count), work, done)
+    builder.position_at_end(work)
+    body(index)
+    index.add_incoming(following, builder.block)
+    builder.branch(head)
+    builder.position_at_end(done)
+    return index
+
+
+def elementwise(formula: Formula, num_inputs: int) -> Any:
+    """A compiled function ``run(count, addresses)`` that applies ``formula`` to float32 rows.
+
+    ``addresses`` is a tuple of int64: the inputs' first, the outputs' after them. An output may be the same row
+    as an input; rows must not overlap in any other way.
+
+    Args:
+        formula: takes ``num_inputs`` :class:`Lanes`, returns one for each output.
+        num_inputs: number of input rows.
+    """
+
+    def emit(builder: ir.IRBuilder, count: ir.Value, rows: list[ir.Value]) -> None:
+        def body_of(width: int) -> Callable[[ir.Value], None]:
+            def body(index: ir.Value) -> None:
+                inputs = [Lanes(builder, load(builder, row, index, width)) for row in rows[:num_inputs]]
+                for result, row in zip(formula(*inputs), rows[num_inputs:], strict=True):
+                    store(builder, result.value, row, index)
+
+            return body
+
+        index: ir.Value = INT64(0)
+        full = vector_width()
+        for width in (full, full // 4, 1) if full > 4 else (full, 1):
+            index = _emit_loop(builder, index, count, width, body_of(width))
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def run(_typing: Any, count: Any, addresses: Any) -> Any:
+        def codegen(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
+            tuple_value = arguments[1]
+            rows = [builder.extract_value(tuple_value, i) for i in range(addresses.count)]
+            emit(builder, arguments[0], rows)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, addresses), codegen
+
+    return run

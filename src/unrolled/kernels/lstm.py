@@ -1,0 +1,238 @@
+"""The LSTM over whole sequences, forward and backward, on the real steps only.
+
+Hochreiter and Schmidhuber (1997) with the forget gate of Gers et al. (2000), gates in Keras' order i, f, g, o:
+``z = x W + h U + b``, ``c' = σ(z_f) c + σ(z_i) tanh(z_g)``, ``h' = σ(z_o) tanh(c')``. The backward pass is derived by
+hand. Kept for it per real step: the four gates and c'; h is recomputed from them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from unrolled.kernels.activations import sigmoid, tanh
+from unrolled.kernels.bridge import (
+    address_of,
+    answers_metadata,
+    argument,
+    bytes2,
+    flags,
+    floats1,
+    floats2,
+    floats3,
+    result,
+)
+from unrolled.kernels.flags import BACKWARDS, EVERY_OUTPUT, KEEP
+from unrolled.kernels.lanes import Lanes, elementwise
+from unrolled.kernels.products import add_outer_product, add_product, pack, padded
+from unrolled.kernels.schedule import (
+    add_row,
+    clear_masked,
+    copy_columns,
+    copy_row,
+    gather_gradients_before_start,
+    gather_output_gradients,
+    make_schedule,
+    point_at_inputs,
+    point_at_rows,
+    put_rows,
+    spread_before_start,
+    spread_outputs,
+    take_rows,
+    zero_rows,
+)
+
+GATES = 4
+# What the backward pass needs of a real step, in units of the state: i, f, g, o, c'.
+KEPT = 5
+# Real steps whose gate gradients are gathered before one product turns them into weight gradients.
+CHUNK = 256
+
+
+def _cell(z_i: Lanes, z_f: Lanes, z_g: Lanes, z_o: Lanes, c: Lanes) -> tuple[Lanes, ...]:
+    i, f, g, o = sigmoid(z_i), sigmoid(z_f), tanh(z_g), sigmoid(z_o)
+    c = f.times_plus(c, i * g)
+    return i, f, g, o, c, c, o * tanh(c)
+
+
+def _cell_alone(z_i: Lanes, z_f: Lanes, z_g: Lanes, z_o: Lanes, c: Lanes) -> tuple[Lanes, ...]:
+    return _cell(z_i, z_f, z_g, z_o, c)[-2:]
+
+
+def _cell_gradient(
+    i: Lanes, f: Lanes, g: Lanes, o: Lanes, c: Lanes, c_before: Lanes, d_h: Lanes, d_c: Lanes
+) -> tuple[Lanes, ...]:
+    t = tanh(c)
+    d_c = (d_h * o).times_plus(1.0 - t * t, d_c)
+    return (
+        d_c * g * i * (1.0 - i),
+        d_c * c_before * f * (1.0 - f),
+        d_c * i * (1.0 - g * g),
+        d_h * t * o * (1.0 - o),
+        d_c * f,
+    )
+
+
+_step = elementwise(_cell, 5)
+_step_alone = elementwise(_cell_alone, 5)
+_step_gradient = elementwise(_cell_gradient, 8)
+_hidden = elementwise(lambda o, c: (o * tanh(c),), 2)
+
+
+@njit(error_model="numpy")
+def forward(frame):
+    """Runs the layer: the arguments and results of one custom call.
+
+    Arguments: inputs (batch, time, features), kernel (features, 4 units), recurrent kernel (units, 4 units),
+    bias (4 units,), h and c (batch, units), mask (batch, time). Results: the last h and c (batch, units); with
+    EVERY_OUTPUT the outputs (batch, time, units); with KEEP what :func:`backward` needs, (batch * time, 5 units).
+    """
+    mode = flags(frame)
+    backwards, every, keep = mode & BACKWARDS != 0, mode & EVERY_OUTPUT != 0, mode & KEEP != 0
+    inputs, kernel = floats3(argument(frame, 0)), floats2(argument(frame, 1))
+    recurrent, bias = floats2(argument(frame, 2)), floats1(argument(frame, 3))
+    h_start, c_start = floats2(argument(frame, 4)), floats2(argument(frame, 5))
+    outputs = floats3(result(frame, 2 if every else 0))
+    kept = floats2(result(frame, (3 if every else 2) if keep else 0))
+
+    units = recurrent.shape[0]
+    batch = inputs.shape[0]
+    order, lengths, active, offsets, steps = make_schedule(bytes2(argument(frame, 6)), backwards)
+    packed_kernel, packed_recurrent = pack(kernel, False), pack(recurrent, False)
+    h, c = np.empty((batch, units), np.float32), np.empty((batch, units), np.float32)
+    take_rows(h_start, order, h)
+    take_rows(c_start, order, c)
+    z = np.zeros((batch, padded(GATES * units)), np.float32)
+    rows, h_rows = np.empty(batch, np.int64), np.empty(batch, np.int64)
+    point_at_rows(0, batch, h, h_rows)
+    if every:
+        spread_before_start(h_start, order, lengths, steps, outputs)
+    row_bytes, gate = units * 4, units * 4
+    for k in range(active.size - 1):
+        count = active[k]
+        for place in range(count):
+            copy_row(GATES * units, (bias.ctypes.data, z.ctypes.data + place * z.shape[1] * 4))
+        point_at_inputs(k, inputs, backwards, order, active, offsets, steps, rows)
+        add_product(count, rows, packed_kernel, z)
+        add_product(count, h_rows, packed_recurrent, z)
+        for place in range(count):
+            zi = z.ctypes.data + place * z.shape[1] * 4
+            hp, cp = h.ctypes.data + place * row_bytes, c.ctypes.data + place * row_bytes
+            if keep:
+                i = kept.ctypes.data + (offsets[k] + place) * KEPT * gate
+                sources = (zi, zi + gate, zi + 2 * gate, zi + 3 * gate, cp)
+                targets = (i, i + gate, i + 2 * gate, i + 3 * gate, i + 4 * gate, cp, hp)
+                _step(units, sources + targets)
+            else:
+                _step_alone(units, (zi, zi + gate, zi + 2 * gate, zi + 3 * gate, cp, cp, hp))
+        if every:
+            spread_outputs(k, h, order, active, offsets, steps, outputs)
+    put_rows(h, order, floats2(result(frame, 0)))
+    put_rows(c, order, floats2(result(frame, 1)))
+
+
+@njit(error_model="numpy")
+def backward(frame):
+    """Runs the gradient: the arguments and results of one custom call.
+
+    Arguments: inputs, kernel, recurrent kernel, h, c and mask as in :func:`forward`, what it kept, the gradients of
+    the last h and c and, with EVERY_OUTPUT, of the outputs. Results: the gradients of inputs, kernel, recurrent
+    kernel, bias, h and c.
+    """
+    mode = flags(frame)
+    backwards, every = mode & BACKWARDS != 0, mode & EVERY_OUTPUT != 0
+    inputs, kernel, recurrent = (
+        floats3(argument(frame, 0)),
+        floats2(argument(frame, 1)),
+        floats2(argument(frame, 2)),
+    )
+    h_start, c_start = floats2(argument(frame, 3)), floats2(argument(frame, 4))
+    mask, kept = bytes2(argument(frame, 5)), floats2(argument(frame, 6))
+    d_outputs = floats3(argument(frame, 9 if every else 0))
+    d_inputs, d_bias = floats3(result(frame, 0)), floats1(result(frame, 3))
+
+    batch, features, units = inputs.shape[0], inputs.shape[2], recurrent.shape[0]
+    order, lengths, active, offsets, steps = make_schedule(mask, backwards)
+    clear_masked(mask, d_inputs)
+    packed_kernel, packed_recurrent = pack(kernel, True), pack(recurrent, True)
+    h, c = np.empty((batch, units), np.float32), np.empty((batch, units), np.float32)
+    take_rows(h_start, order, h)
+    take_rows(c_start, order, c)
+    d_h = np.zeros((batch, padded(units)), np.float32)
+    d_c = np.empty((batch, units), np.float32)
+    take_rows(floats2(argument(frame, 7)), order, d_h)
+    take_rows(floats2(argument(frame, 8)), order, d_c)
+
+    width = padded(GATES * units)
+    room = max(batch, CHUNK)
+    d_z = np.zeros((room, width), np.float32)
+    before = np.empty((room, units), np.float32)
+    d_x = np.empty((room, padded(features)), np.float32)
+    d_kernel, d_recurrent = np.zeros((features, width), np.float32), np.zeros((units, width), np.float32)
+    input_rows, before_rows, d_z_rows = (
+        np.empty(room, np.int64),
+        np.empty(room, np.int64),
+        np.empty(room, np.int64),
+    )
+    point_at_rows(0, room, before, before_rows)
+    point_at_rows(0, room, d_z, d_z_rows)
+    d_bias[:] = 0
+    gate = units * 4
+    filled = 0
+    for k in range(active.size - 2, -1, -1):
+        count = active[k]
+        if every:
+            gather_output_gradients(k, d_outputs, order, active, offsets, steps, d_h)
+        for place in range(count):
+            i = kept.ctypes.data + (offsets[k] + place) * KEPT * gate
+            dz = d_z.ctypes.data + (filled + place) * width * 4
+            hb, own = before.ctypes.data + (filled + place) * gate, h.ctypes.data + place * gate
+            cb = c.ctypes.data + place * gate
+            if k > 0:
+                last = kept.ctypes.data + (offsets[k - 1] + place) * KEPT * gate
+                cb = last + 4 * gate
+                _hidden(units, (last + 3 * gate, cb, hb))
+            else:
+                copy_row(units, (own, hb))
+            dc = d_c.ctypes.data + place * gate
+            sources = (i, i + gate, i + 2 * gate, i + 3 * gate, i + 4 * gate, cb)
+            gradients = (d_h.ctypes.data + place * d_h.shape[1] * 4, dc)
+            targets = (dz, dz + gate, dz + 2 * gate, dz + 3 * gate, dc)
+            _step_gradient(units, sources + gradients + targets)
+            add_row(GATES * units, (d_bias.ctypes.data, dz, d_bias.ctypes.data))
+        point_at_inputs(k, inputs, backwards, order, active, offsets, steps, input_rows[filled:])
+        zero_rows(count, d_h)
+        add_product(count, d_z_rows[filled:], packed_recurrent, d_h)
+        filled += count
+        if k == 0 or filled + active[k - 1] > room:
+            add_outer_product(filled, input_rows, d_z, d_kernel)
+            add_outer_product(filled, before_rows, d_z, d_recurrent)
+            zero_rows(filled, d_x)
+            add_product(filled, d_z_rows, packed_kernel, d_x)
+            shift = d_inputs.ctypes.data - inputs.ctypes.data
+            for place in range(filled):
+                source = d_x.ctypes.data + place * d_x.shape[1] * 4
+                copy_row(features, (source, input_rows[place] + shift))
+            filled = 0
+    if every:
+        gather_gradients_before_start(d_outputs, order, lengths, steps, d_h)
+    copy_columns(d_kernel, floats2(result(frame, 1)))
+    copy_columns(d_recurrent, floats2(result(frame, 2)))
+    put_rows(d_h, order, floats2(result(frame, 4)))
+    put_rows(d_c, order, floats2(result(frame, 5)))
+
+
+def handle_forward(frame):
+    """XLA's entry to :func:`forward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
+    at = address_of(frame)
+    if not answers_metadata(at):
+        forward(at)
+    return 0
+
+
+def handle_backward(frame):
+    """XLA's entry to :func:`backward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
+    at = address_of(frame)
+    if not answers_metadata(at):
+        backward(at)
+    return 0
