@@ -14,6 +14,8 @@ from typing import Any
 
 from unrolled.errors import UsageError
 
+Shape = tuple[int, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class LayerCost:
@@ -37,13 +39,18 @@ def count_flops(network: Any) -> tuple[LayerCost, ...]:
     Raises:
         UsageError: a layer for which there is no rule.
     """
-    return tuple(LayerCost(layer.name, _layer_flops(layer)) for layer in network.layers)
+    costs = []
+    shape = tuple(network.input_shape)
+    for layer in network.layers:
+        costs.append(LayerCost(layer.name, _layer_flops(layer, shape)))
+        shape = tuple(layer.output.shape)
+    return tuple(costs)
 
 
-def _layer_flops(layer: Any) -> int:
+def _layer_flops(layer: Any, shape: Shape) -> int:
     for kind in type(layer).__mro__:
         if kind.__name__ in _RULES:
-            return _RULES[kind.__name__](layer)
+            return _RULES[kind.__name__](layer, shape)
     raise UsageError(
         "count_flops",
         f"no rule for a layer (got type={type(layer).__name__})",
@@ -52,39 +59,31 @@ def _layer_flops(layer: Any) -> int:
     )
 
 
-def _dense(layer: Any) -> int:
+def _dense(layer: Any, shape: Shape) -> int:
     size, units = layer.kernel.shape
-    positions = prod(layer.output.shape[1:-1])
-    return int(positions * (2 * size * units + 2 * units))
+    return int(prod(shape[1:-1]) * (2 * size * units + 2 * units))
 
 
-def _convolution(layer: Any) -> int:
+def _convolution(layer: Any, shape: Shape) -> int:
     width, channels, filters = layer.kernel.shape
     return int(layer.output.shape[1] * (2 * width * channels * filters + 2 * filters))
 
 
-def _pooling(layer: Any) -> int:
+def _pooling(layer: Any, shape: Shape) -> int:
     return int((layer.pool_size[0] - 1) * prod(layer.output.shape[1:]))
 
 
-def _recurrence(gates: int, elementwise: int) -> Callable[[Any], int]:
-    """A rule for a cell of ``gates`` products per step and ``elementwise`` operations per unit and step."""
-
-    def rule(layer: Any) -> int:
-        steps, size = layer.input.shape[1:]
-        return _recurrent_flops(steps, size, layer.units, gates, elementwise)
-
-    return rule
-
-
-def _recurrent_flops(steps: int, size: int, units: int, gates: int, elementwise: int) -> int:
+def _recurrence(layer: Any, shape: Shape) -> int:
+    _, steps, size = shape
+    units = layer.units
+    gates, elementwise = next(
+        _CELLS[kind.__name__] for kind in type(layer).__mro__ if kind.__name__ in _CELLS
+    )
     return int(steps * (2 * gates * units * (size + units) + elementwise * units))
 
 
-def _bidirectional(layer: Any) -> int:
-    steps, size = layer.input.shape[1:]
-    gates, elementwise = _CELLS[layer.forward_layer.__class__.__name__]
-    return 2 * _recurrent_flops(steps, size, layer.forward_layer.units, gates, elementwise)
+def _bidirectional(layer: Any, shape: Shape) -> int:
+    return _layer_flops(layer.forward_layer, shape) + _layer_flops(layer.backward_layer, shape)
 
 
 # Gates, and operations per unit and step beside the products:
@@ -92,12 +91,12 @@ def _bidirectional(layer: Any) -> int:
 # sum, 4 for the update. LSTM: 4 biases, 4 sums, 5 activations, 4 for cell and state.
 _CELLS = {"SimpleRNN": (1, 3), "GRU": (3, 17), "LSTM": (4, 17)}
 
-_RULES: dict[str, Callable[[Any], int]] = {
+_RULES: dict[str, Callable[[Any, Shape], int]] = {
     "Dense": _dense,
     "Conv1D": _convolution,
     "MaxPooling1D": _pooling,
     "Bidirectional": _bidirectional,
-    "Embedding": lambda layer: 0,
-    "Flatten": lambda layer: 0,
-    **{name: _recurrence(*cell) for name, cell in _CELLS.items()},
+    "Embedding": lambda layer, shape: 0,
+    "Flatten": lambda layer, shape: 0,
+    **dict.fromkeys(_CELLS, _recurrence),
 }

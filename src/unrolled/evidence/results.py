@@ -247,9 +247,12 @@ def _verdicts(
 
 def _winner(first: ModelResults, second: ModelResults, gap: Difference, num_items: int) -> str:
     low, high = gap.interval
-    seeds = f"{gap.num_seeds} seeds" if gap.num_seeds > 1 else "a single seed, so without seed noise"
+    runs = " and ".join(
+        f"{count} {'run' if count == 1 else 'runs'} of {model.name}"
+        for count, model in zip(gap.num_runs, (first, second), strict=True)
+    )
     measured = (
-        f"{gap.mean:.3f} apart on {num_items:,} test items, 95% interval {low:.3f} to {high:.3f}, {seeds}"
+        f"{gap.mean:.3f} apart on {num_items:,} test items, 95% interval {low:.3f} to {high:.3f}, {runs}"
     )
     top = first.test_accuracy.mean if first.test_accuracy else 0.0
     if gap.is_real:

@@ -38,13 +38,14 @@ class Difference:
         mean: the difference observed, as a share of the items.
         interval: 95% bootstrap interval, over items and, where there are several, over seeds.
         p_value: two-sided; how often chance alone would show a difference as large.
-        num_seeds: the smaller number of seeds of the two. With 1, seed noise is not in the interval.
+        num_runs: runs of the first and of the second. Seed noise of a model with one run is not in the
+            interval.
     """
 
     mean: float
     interval: tuple[float, float]
     p_value: float
-    num_seeds: int
+    num_runs: tuple[int, int]
 
     @property
     def is_real(self) -> bool:
@@ -100,7 +101,7 @@ def compare_accuracy(first: BoolArray, second: BoolArray, *, seed: int = 0) -> D
     # Under "no difference" the resampled differences, moved to zero, show what chance does.
     extreme = int((np.abs(spread - spread.mean()) >= abs(observed)).sum())
     p_value = (extreme + 1) / (len(spread) + 1)
-    return Difference(observed, (float(low), float(high)), p_value, min(len(first), len(second)))
+    return Difference(observed, (float(low), float(high)), p_value, (len(first), len(second)))
 
 
 def _resampled(first: BoolArray, second: BoolArray, random: np.random.Generator) -> DoubleArray:

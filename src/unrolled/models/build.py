@@ -25,8 +25,7 @@ def build_model(model: str | ModelSpec, *, seed: int | None = None, **settings: 
     Raises:
         UsageError: an unknown name or setting, or an architecture that is no network.
     """
-    import unrolled.layers  # noqa: I001  (chooses Keras' backend before Keras loads)
-    import keras
+    from unrolled.layers import keras
 
     if isinstance(model, ModelSpec):
         spec = model.model_copy(update=settings) if settings else model
@@ -37,7 +36,7 @@ def build_model(model: str | ModelSpec, *, seed: int | None = None, **settings: 
         keras.utils.set_random_seed(seed)
     dtype = "int32" if "embedding_size" in type(spec).model_fields else "float32"
     binary = spec.classes == 2
-    network = keras.Sequential(
+    return keras.Sequential(
         [
             keras.Input((spec.length,), dtype=dtype, name="tokens"),
             *spec.layers(),
@@ -47,7 +46,6 @@ def build_model(model: str | ModelSpec, *, seed: int | None = None, **settings: 
         ],
         name=spec.architecture,
     )
-    return network
 
 
 def outline_model(spec: ModelSpec) -> Any:
@@ -55,8 +53,7 @@ def outline_model(spec: ModelSpec) -> Any:
 
     Its variables are never initialised, so it can be described and not be called.
     """
-    import unrolled.layers  # noqa: I001  (chooses Keras' backend before Keras loads)
-    import keras
+    from unrolled.layers import keras
 
     with keras.StatelessScope(initialize_variables=False):
         return build_model(spec)
@@ -74,7 +71,7 @@ def loosen_length(network: Any) -> Any:
     Returns:
         keras.Model that maps (batch, any time) token ids to the network's outputs.
     """
-    import keras
+    from unrolled.layers import keras
 
     class AnyLength(keras.Model):  # type: ignore[misc]
         """Layer by layer, since a functional graph keeps the mask's shape of the length it was traced at."""

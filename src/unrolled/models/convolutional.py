@@ -37,8 +37,6 @@ class CnnSpec(PhraseSpec):
 
     def layers(self) -> list[Any]:
         """The phrase front, flattening, one relu layer."""
-        import keras
-
-        from unrolled.layers import Flatten
+        from unrolled.layers import Flatten, keras
 
         return [*self.phrase_layers(), Flatten(), keras.layers.Dense(self.hidden_units, activation="relu")]

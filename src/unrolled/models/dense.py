@@ -22,7 +22,7 @@ class DenseSpec(ModelSpec):
 
     def layers(self) -> list[Any]:
         """A single relu layer."""
-        import keras
+        from unrolled.layers import keras
 
         return [keras.layers.Dense(self.hidden_units, activation="relu")]
 
@@ -34,7 +34,7 @@ class EmbeddedSpec(ModelSpec):
 
     def embedding(self) -> Any:
         """The embedding layer; it raises the mask when padding is masked."""
-        import keras
+        from unrolled.layers import keras
 
         return keras.layers.Embedding(
             self.vocabulary_size, self.embedding_size, mask_zero=self.padding == "masked"
@@ -52,8 +52,6 @@ class EmbeddingDenseSpec(EmbeddedSpec):
 
     def layers(self) -> list[Any]:
         """Embedding, flattening, one relu layer."""
-        import keras
-
-        from unrolled.layers import Flatten
+        from unrolled.layers import Flatten, keras
 
         return [self.embedding(), Flatten(), keras.layers.Dense(self.hidden_units, activation="relu")]

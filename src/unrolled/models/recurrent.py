@@ -33,8 +33,6 @@ class RecurrenceSpec(EmbeddedSpec):
 
     def recurrent_layers(self) -> list[Any]:
         """One layer per ``num_layers``; all but the last answer at every step."""
-        import keras
-
         from unrolled import layers
 
         kind = {"simple_rnn": layers.SimpleRNN, "gru": layers.GRU, "lstm": layers.LSTM}[self.cell]
@@ -46,7 +44,7 @@ class RecurrenceSpec(EmbeddedSpec):
                 recurrent_dropout=self.recurrent_dropout,
                 return_sequences=number < self.num_layers,
             )
-            stack.append(keras.layers.Bidirectional(layer) if self.bidirectional else layer)
+            stack.append(layers.keras.layers.Bidirectional(layer) if self.bidirectional else layer)
         return stack
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unrolled.cache import cache_folder
 from unrolled.errors import MachineError
 from unrolled.training.record import LOG, RECORD, RunPlan, write_model
 from unrolled.training.worker import STOPPED_STATUS, failed_record
@@ -40,6 +41,10 @@ def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
         "NUMBA_NUM_THREADS": "1",
         "PYTHONUNBUFFERED": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
+        # The next seed, and the next study, find the same programs compiled.
+        "JAX_COMPILATION_CACHE_DIR": str(cache_folder("programs")),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
 
 
