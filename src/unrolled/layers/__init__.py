@@ -10,8 +10,10 @@ import os
 # Keras falls back to TensorFlow, which this package does not install. Whoever has chosen a backend keeps it.
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-from keras.layers import GRU, LSTM, SimpleRNN
+import keras
+from keras.layers import GRU, SimpleRNN
 
 from unrolled.layers.masking import Conv1D, Flatten, MaxPooling1D
+from unrolled.layers.recurrent import LSTM
 
-__all__ = ["GRU", "LSTM", "Conv1D", "Flatten", "MaxPooling1D", "SimpleRNN"]
+__all__ = ["GRU", "LSTM", "Conv1D", "Flatten", "MaxPooling1D", "SimpleRNN", "keras"]

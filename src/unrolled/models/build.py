@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from unrolled.models.spec import ModelSpec, make_spec
@@ -39,13 +40,23 @@ def build_model(model: str | ModelSpec, *, seed: int | None = None, **settings: 
     return keras.Sequential(
         [
             keras.Input((spec.length,), dtype=dtype, name="tokens"),
-            *spec.layers(),
+            *_named(spec.layers()),
             keras.layers.Dense(
                 1 if binary else spec.classes, activation="sigmoid" if binary else "softmax", name="output"
             ),
         ],
         name=spec.architecture,
     )
+
+
+def _named(layers: list[Any]) -> list[Any]:
+    """The layers, named by kind and place: Keras' own names count what the process has built before."""
+    seen: dict[str, int] = {}
+    for layer in layers:
+        kind = re.sub(r"_\d+$", "", layer.name)
+        seen[kind] = seen.get(kind, 0) + 1
+        layer.name = kind if seen[kind] == 1 else f"{kind}_{seen[kind]}"
+    return layers
 
 
 def outline_model(spec: ModelSpec) -> Any:

@@ -49,7 +49,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     from safetensors.numpy import save
 
     payload = save(
-        {name: np.ascontiguousarray(tensor) for name, tensor in checkpoint.tensors.items()},
+        {name: np.asarray(tensor, order="C") for name, tensor in checkpoint.tensors.items()},
         metadata={"facts": json.dumps(checkpoint.facts)},
     )
     current = folder / NAME

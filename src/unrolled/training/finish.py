@@ -25,7 +25,7 @@ def write_weights(folder: Path, weights: dict[str, NDArray[Any]]) -> str:
     """Writes weights as safetensors; returns the hex sha256 over their names, shapes, dtypes and bytes."""
     from safetensors.numpy import save
 
-    ordered = {name: np.ascontiguousarray(weights[name]) for name in sorted(weights)}
+    ordered = {name: np.asarray(weights[name], order="C") for name in sorted(weights)}
     sha256 = digest(*(part for name, array in ordered.items() for part in (name, array)))
     write_atomically(folder / WEIGHTS, save(ordered, metadata={"sha256": sha256}))
     return sha256

@@ -76,18 +76,25 @@ class Network:
         )
 
     def weights(self, state: State) -> dict[str, NDArray[Any]]:
-        """The model's weights by Keras path, as NumPy arrays; dropout seeds are no weights and left out."""
-        return {
-            variable.path: np.asarray(value)
-            for variable, value in zip(self._callable.trainable_variables, state.trainable, strict=True)
-        }
+        """The model's weights by name, as NumPy arrays; dropout seeds are no weights and left out."""
+        return {name: np.asarray(value) for name, value in zip(self._names(), state.trainable, strict=True)}
 
     def load_weights(self, state: State, weights: dict[str, NDArray[Any]]) -> State:
         """``state`` with the weights of :meth:`weights` in their places."""
         import jax.numpy as jnp
 
-        trainable = [jnp.asarray(weights[variable.path]) for variable in self._callable.trainable_variables]
-        return State(trainable, state.fixed, state.optimizer)
+        return State([jnp.asarray(weights[name]) for name in self._names()], state.fixed, state.optimizer)
+
+    def _names(self) -> list[str]:
+        """A name for every weight that depends on the architecture alone.
+
+        Keras' own paths count how many layers of a kind the process has made so far.
+        """
+        return [
+            f"{place}.{type(layer).__name__}/{number}.{variable.name}"
+            for place, layer in enumerate(self.model.layers)
+            for number, variable in enumerate(layer.trainable_variables)
+        ]
 
     def step(self, state: State, batch: SequenceBatch) -> tuple[State, Any, Any]:
         """One step of Adam: the new state, the batch's mean loss (nats) and its number of right answers.

@@ -128,6 +128,9 @@ class Scheduler:
                 continue
             self._events.put((worker, event))
         worker.process.wait()
+        for pipe in (worker.process.stdin, worker.process.stdout):
+            if pipe is not None:
+                pipe.close()
         self._events.put((worker, None))
 
     def _note(self, worker: _Worker, event: dict[str, Any]) -> None:

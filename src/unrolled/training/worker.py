@@ -92,13 +92,14 @@ class _Reporter:
     """Prints events as JSON lines; step events at most five times a second."""
 
     def __init__(self) -> None:
-        self._last = 0.0
+        self._last = -EVENT_SECONDS
 
     def __call__(self, event: dict[str, Any]) -> None:
         now = time.monotonic()
-        if event["event"] == "step" and now - self._last < EVENT_SECONDS:
-            return
-        self._last = now
+        if event["event"] == "step":
+            if now - self._last < EVENT_SECONDS:
+                return
+            self._last = now
         print(json.dumps(event), flush=True)
 
 
