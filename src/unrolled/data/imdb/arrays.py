@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from unrolled.data import limits
-from unrolled.data.tables.table import shorten, show_path
+from unrolled.data.tables.table import one_line, shorten, show_path
 from unrolled.errors import DataError
 from unrolled.types import LongArray
 
@@ -70,7 +70,7 @@ def read_members(path: Path, wanted: Sequence[str]) -> dict[str, Member]:
         RuntimeError,
         struct.error,
     ) as error:
-        raise _broken(where, f"it cannot be read as .npz ({error})") from None
+        raise _broken(where, f"it cannot be read as .npz ({one_line(error)})") from None
     return found
 
 

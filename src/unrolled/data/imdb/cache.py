@@ -51,14 +51,14 @@ def read_cached_parts(path: Path, *, is_known: bool) -> tuple[tuple[Part, Part],
         if cached is not None:
             return cached, ()
     except DataError as error:
-        notices.append(f"{error.where}: {error.what}; the cached copy was made anew.")
+        notices.append(f"{Path(error.where).name}: {error.what}; the cached copy was made anew.")
     except OSError as error:
-        notices.append(f"{folder}: the cached copy cannot be read ({error.strerror or error}).")
+        notices.append(f"{folder.name}: the cached copy cannot be read ({error.strerror or error}).")
     parts = read_parts(path, is_known=is_known)
     try:
         _save(folder, parts)
     except MachineError as error:
-        notices.append(f"{error.where}: {error.what}; the next start parses the file again.")
+        notices.append(f"{folder.name}: {error.what}; the next start parses the file again.")
     return parts, tuple(notices)
 
 

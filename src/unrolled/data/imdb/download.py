@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.imdb.pins import ARCHIVE, TOKENS, WORDS, KnownFile
+from unrolled.data.tables.table import one_line
 from unrolled.errors import DataError, MachineError
 
 TIMEOUT_SECONDS = 30
@@ -41,6 +42,9 @@ def _fetch(known: KnownFile, folder: Path) -> Path:
                 downloader=pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT_SECONDS),
             )
     except (requests.RequestException, OSError) as error:
+        response = getattr(error, "response", None)
+        if response is not None:
+            response.close()
         raise MachineError(
             known.name,
             f"it is not on this machine and cannot be fetched ({_reason(error)})",
@@ -71,7 +75,7 @@ def _reason(error: Exception) -> str:
     cause: BaseException = error
     while (inner := cause.__cause__ or cause.__context__) is not None:
         cause = inner
-    return " ".join(str(cause).split())[:120] or type(error).__name__
+    return one_line(cause, 120) or type(error).__name__
 
 
 class _Bar:

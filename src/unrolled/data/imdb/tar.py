@@ -10,10 +10,10 @@ import re
 import zlib
 from collections.abc import Iterator
 from gzip import BadGzipFile, GzipFile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from unrolled.data import limits
-from unrolled.data.tables.table import field_too_large, shorten, show_path
+from unrolled.data.tables.table import field_too_large, one_line, shorten, show_path
 from unrolled.errors import DataError
 
 BLOCK = 512
@@ -22,6 +22,7 @@ MAX_EXTENDED_BYTES = 64 * 2**10
 _REGULAR = (b"0", b"\0", b"7")
 _FOLDER = b"5"
 _PAX, _PAX_GLOBAL, _LONG_NAME = b"x", b"g", b"L"
+_OCTAL = re.compile(rb"[0-7]+")
 _REFUSED = {
     b"1": "a hard link",
     b"2": "a symbolic link",
@@ -65,7 +66,7 @@ class TarStream:
             while self._read_some(1 << 20):
                 pass
         except (EOFError, BadGzipFile, zlib.error) as error:
-            raise self._broken(f"it is cut short or corrupted ({error})") from None
+            raise self._broken(f"it is cut short or corrupted ({one_line(error)})") from None
 
     def _members(self, wanted: re.Pattern[str]) -> Iterator[tuple[re.Match[str], bytes]]:
         number, given_name = 0, None
@@ -100,17 +101,16 @@ class TarStream:
         stored = header[148:156].strip(b" \0")
         # The field itself counts as eight blanks.
         actual = sum(header) - sum(header[148:156]) + 8 * 32
-        if not re.fullmatch(rb"[0-7]+", stored) or int(stored, 8) != actual:
+        if not _OCTAL.fullmatch(stored) or int(stored, 8) != actual:
             raise self._broken(f"the header of member {number:,} is damaged")
         size = header[124:136].strip(b" \0") or b"0"
         # Sizes beyond 8 GB are written in binary, which is no octal number.
-        if not re.fullmatch(rb"[0-7]+", size):
+        if not _OCTAL.fullmatch(size):
             raise self._broken(f"member {number:,} declares an impossible size")
         return int(size, 8)
 
     def _check_name(self, name: str) -> None:
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name:
+        if name.startswith("/") or "\\" in name or (".." in name and ".." in name.split("/")):
             raise self._broken(f"a member's name leads outside the archive (got name={shorten(name)})")
 
     def _read_padded(self, size: int) -> bytes:

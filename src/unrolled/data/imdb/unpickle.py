@@ -13,6 +13,7 @@ import pickle
 import re
 from typing import Any
 
+from unrolled.data.tables.table import one_line
 from unrolled.errors import DataError
 
 _ALLOWED = {
@@ -132,7 +133,7 @@ def unpickle_lists(payload: memoryview, num_items: int, place: str, *, is_known:
     try:
         found = _Unpickler(io.BytesIO(payload)).load()
     except Exception as error:  # Unpickling raises whatever a malformed stream provokes.
-        raise _refused(place, f"the pickle is refused ({' '.join(str(error).split())[:160]})") from None
+        raise _refused(place, f"the pickle is refused ({one_line(error)})") from None
     items = found.items if isinstance(found, _Array) else None
     if items is None or len(items) != num_items:
         raise _refused(place, f"the pickle does not hold the {num_items:,} lists that the header promises")

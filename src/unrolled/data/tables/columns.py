@@ -62,9 +62,9 @@ class ColumnChoice:
     split: str | None
     guessed: bool
 
-    def notice(self, where: str) -> str:
+    def notice(self) -> str:
         """The sentence that tells how the columns were found."""
-        return f"{where}: columns were guessed from their content (text {self.text!r}, label {self.label!r})."
+        return f"columns were guessed from their content (text {self.text!r}, label {self.label!r})."
 
 
 Sample = Mapping[str, Sequence[Any]]

@@ -56,7 +56,7 @@ def _read_delimited(path: Path, where: str, request: ColumnRequest, delimiters: 
                 builder.add(row, record[text], record[label], record[split])
         builder.notices += lines.notices() + records.notices()
     if choice.guessed:
-        builder.notices.append(choice.notice(where))
+        builder.notices.append(choice.notice())
     table = builder.build()
     if choice.guessed:
         _check_header(where, choice, table)
@@ -118,10 +118,10 @@ class _Records:
         found = []
         if not self._is_usual:
             name = {";": "semicolons", "\t": "tabs"}[self.delimiter]
-            found.append(f"{self.where}: fields are separated by {name}.")
+            found.append(f"fields are separated by {name}.")
         if self._num_blank:
             lines = "1 blank line was" if self._num_blank == 1 else f"{self._num_blank:,} blank lines were"
-            found.append(f"{self.where}: {lines} skipped.")
+            found.append(f"{lines} skipped.")
         return found
 
     def _place(self, row: int, line: int) -> str:

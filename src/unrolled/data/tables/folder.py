@@ -46,9 +46,9 @@ def read_class_folder(folder: Path) -> Table:
             num_marks += had_mark
             builder.add(f"{label.name}/{file.name}", text, label.name)
     if num_others:
-        builder.notices.append(f"{where}: {num_others:,} files that are not {SUFFIX} were left out.")
+        builder.notices.append(f"files that are not {SUFFIX} were left out ({num_others:,}).")
     if num_marks:
-        builder.notices.append(f"{where}: byte order marks at the start of {num_marks:,} files were skipped.")
+        builder.notices.append(f"byte order marks at the start of files were skipped ({num_marks:,}).")
     return builder.build()
 
 

@@ -56,7 +56,7 @@ def read_json_lines(path: Path, where: str, request: ColumnRequest) -> Table:
             builder.add(line, text, label, split)
         builder.notices += lines.notices()
     if choice.guessed:
-        builder.notices.append(choice.notice(where))
+        builder.notices.append(choice.notice())
     return builder.build()
 
 

@@ -68,7 +68,7 @@ class Lines:
 
     def notices(self) -> list[str]:
         """What was tolerated, as sentences."""
-        return [f"{self.where}: a byte order mark at the start was skipped."] if self.had_mark else []
+        return ["a byte order mark at the start was skipped."] if self.had_mark else []
 
 
 def check_start(path: Path, where: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from unrolled.data import limits
 from unrolled.data.tables.columns import SAMPLE_ROWS, ColumnChoice, ColumnRequest, choose_columns
 from unrolled.data.tables.formats import READERS
-from unrolled.data.tables.table import Table, TableBuilder, shorten
+from unrolled.data.tables.table import Table, TableBuilder, one_line, shorten
 from unrolled.errors import DataError
 
 MAGIC = b"PAR1"
@@ -47,15 +47,14 @@ def read_parquet(path: Path, where: str, request: ColumnRequest) -> Table:
         # Arrow reports a broken file as OSError too; the disk's own failures carry a number.
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        message = " ".join(str(error).split())
         raise DataError(
             where,
-            f"it cannot be read as Parquet ({message[:160]})",
+            f"it cannot be read as Parquet ({one_line(error)})",
             expected="a whole, unencrypted Parquet file",
             action="write or download the file again",
         ) from None
     if choice.guessed:
-        builder.notices.append(choice.notice(where))
+        builder.notices.append(choice.notice())
     return builder.build()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from unrolled.data import limits
 from unrolled.errors import DataError
@@ -60,6 +60,9 @@ class TableBuilder:
         where: the file or folder as the user knows it.
         names: all its columns.
         unit: what row numbers count, "row" or "line"; empty when rows are named by file.
+
+    Attributes:
+        notices: what was met and tolerated, as sentences; :meth:`build` puts the file's name before each.
     """
 
     def __init__(self, where: str, names: Sequence[str], unit: str) -> None:
@@ -124,10 +127,10 @@ class TableBuilder:
                 action="check that the file is the right one and complete",
             )
         if self._num_empty:
-            self.notices.append(f"{self.where}: {count_texts(self._num_empty, 'is', 'are')} empty.")
+            self.notices.append(f"{count_texts(self._num_empty, 'is', 'are')} empty.")
         if self._num_missing:
             verb = count_texts(self._num_missing, "is", "are")
-            self.notices.append(f"{self.where}: {verb} missing and counted as empty.")
+            self.notices.append(f"{verb} missing and counted as empty.")
         return Table(
             self.where,
             self.names,
@@ -136,7 +139,8 @@ class TableBuilder:
             self._splits or None,
             self._rows,
             self.unit,
-            tuple(self.notices),
+            # Results travel: they name the file, not the folders of the machine it lay on.
+            tuple(f"{PurePath(self.where).name}: {notice}" for notice in self.notices),
         )
 
     def _canonical_split(self, row: int | str, split: str) -> str:
@@ -205,6 +209,16 @@ def show_path(path: Path) -> str:
     """The path on one line, whatever characters its name holds."""
     name = str(path)
     return name if name.isprintable() else ascii(name)
+
+
+def one_line(error: object, length: int = 160) -> str:
+    """A foreign error's message on one printable line.
+
+    >>> one_line(ValueError("cut off\\nat \\x0f"))
+    'cut off at ?'
+    """
+    words = " ".join(str(error).split())[:length]
+    return "".join(mark if mark.isprintable() else "?" for mark in words)
 
 
 def shorten(value: object, length: int = 60) -> str:
