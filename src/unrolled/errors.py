@@ -64,6 +64,12 @@ class BusyError(UnrolledError, RuntimeError):
     exit_code = 5
 
 
+class StoppedByUserError(UnrolledError):
+    """Ctrl-C, after everything was saved. Exit status 130."""
+
+    exit_code = 130
+
+
 def nearest(name: str, names: Iterable[str], *, count: int = 3) -> str:
     """The known names closest to ``name``, for the "Try" part of a message; all names if none is close.
 

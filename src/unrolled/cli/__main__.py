@@ -49,9 +49,6 @@ def main() -> None:
     except UnrolledError as error:
         print(f"unrolled: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("unrolled: stopped. Run the same command again to go on.", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:
         # Whoever read our output has left; Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

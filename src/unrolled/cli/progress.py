@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from unrolled.errors import StoppedByUserError
 from unrolled.training.record import RunPlan, RunRecord
 from unrolled.training.scheduler import Scheduler
 from unrolled.training.study import Run, Study
@@ -159,7 +160,7 @@ def watch(study: Study, *, num_workers: int | None = None) -> None:
     On a terminal a table moves; elsewhere one line is printed for each run that ends.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, after every run has saved its state.
+        StoppedByUserError: Ctrl-C, after every run has saved its state.
         MachineError: the disk refuses.
     """
     console = Console(stderr=True)
@@ -176,14 +177,21 @@ def watch(study: Study, *, num_workers: int | None = None) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    if not console.is_terminal:
-        scheduler.run(open_plans)
-        return
-    with Live(
-        get_renderable=lambda: board.render(scheduler.num_workers), console=console, refresh_per_second=4
-    ) as live:
-        board.live = live
-        scheduler.run(open_plans)
+    try:
+        if not console.is_terminal:
+            scheduler.run(open_plans)
+            return
+        with Live(
+            get_renderable=lambda: board.render(scheduler.num_workers), console=console, refresh_per_second=4
+        ) as live:
+            board.live = live
+            scheduler.run(open_plans)
+    except KeyboardInterrupt:
+        raise StoppedByUserError(
+            str(study.folder),
+            "stopped, and every run has saved its state",
+            action="the same command again: it goes on where it stopped",
+        ) from None
 
 
 def _clock(seconds: float) -> str:
