@@ -92,7 +92,7 @@ def test_lab_leaves_what_the_contract_names(study: tuple[Path, dict], table: Pat
 
 
 def test_predict_and_evaluate_answer_from_a_run(study: tuple[Path, dict], table: Path) -> None:
-    folder, results = study
+    folder, _ = study
     run = str(folder / "runs" / "linear-seed0")
     done = unrolled("predict", run, "--json", stdin="superb music\nan awful plot\n")
     assert done.returncode == 0, done.stderr
