@@ -1,9 +1,9 @@
 """The one door between XLA and the compiled kernels: what a custom call's frame holds, read in place.
 
-XLA hands a custom call one C struct (``xla/ffi/api/c_api.h``, shipped with jaxlib). A numba function reads it
-and works on XLA's own buffers: no copy, no Python, no lock, no compiler on the user's machine. Offsets below are
-those of 64-bit C; :func:`check_header` compares the header that jaxlib ships with the layout assumed here, so
-that a changed interface is refused instead of read wrongly.
+XLA hands a custom call one C struct (``xla/ffi/api/c_api.h``, shipped with jaxlib). A numba function reads
+it and works on XLA's own buffers: no copy, no Python, no lock, no compiler on the user's machine. Offsets
+below are those of 64-bit C; :func:`check_header` compares the header that jaxlib ships with the layout
+assumed here, so that a changed interface is refused instead of read wrongly.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Elementwise formulas compiled to vector code for whatever processor this is.
 
-A formula is a Python function over :class:`Lanes`; it is built three times into one loop (full vectors, a quarter,
-single numbers), as plain LLVM vectors without any processor's own instructions: LLVM lowers them to AVX-512,
-AVX2 or NEON. Loops that the compiler has to vectorise by itself stop being fast at the first possible
-overlap between two arrays; these do not.
+A formula is a Python function over :class:`Lanes`; it is built three times into one loop (full vectors, a
+quarter, single numbers), as plain LLVM vectors without any processor's own instructions: LLVM lowers them
+to AVX-512, AVX2 or NEON. Loops that the compiler has to vectorise by itself stop being fast at the first
+possible overlap between two arrays; these do not.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class Lanes:
         return result
 
     def power_of_two(self) -> Lanes:
-        """``2 ** n`` for lanes that hold ``1.5 * 2 ** 23 + n``: n moves from the mantissa into the exponent."""
+        """``2 ** n`` for lanes that hold ``1.5 * 2 ** 23 + n``: n moves from mantissa to exponent."""
         kind = self.value.type
         whole = ir.VectorType(INT32, kind.count) if isinstance(kind, ir.VectorType) else INT32
         bits = self.builder.bitcast(self.value, whole)
@@ -158,7 +158,7 @@ class Lanes:
 def _emit_loop(
     builder: ir.IRBuilder, start: ir.Value, count: ir.Value, width: int, body: Callable[[ir.Value], None]
 ) -> ir.Value:
-    """Runs ``body(i)`` for i = start, start + width, … while a whole vector fits; returns the first i left."""
+    """Runs ``body(i)`` for i = start, start + width, … while a vector fits; returns the first i left."""
     entry = builder.block
     head, work, done = (builder.append_basic_block(name) for name in ("lanes", "lanes.body", "lanes.end"))
     builder.branch(head)
@@ -175,18 +175,42 @@ def _emit_loop(
     return index
 
 
-def elementwise(formula: Formula, num_inputs: int) -> Any:
+def shared_function(
+    builder: ir.IRBuilder, name: str, num_arguments: int, emit: Callable[[ir.IRBuilder, list[ir.Value]], None]
+) -> ir.Function:
+    """A void function of int64 arguments, emitted once into the module however often it is called.
+
+    One body for all its callers keeps the first compilation short: inlined, it would be optimised anew in
+    each.
+    """
+    module = builder.module
+    function = module.globals.get(name)
+    if function is None:
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [INT64] * num_arguments), name)
+        function.linkage = "linkonce_odr"
+        function.attributes.add("noinline")
+        function.attributes.add("nounwind")
+        inside = ir.IRBuilder(function.append_basic_block("entry"))
+        emit(inside, list(function.args))
+        inside.ret_void()
+    return function
+
+
+def elementwise(name: str, formula: Formula, num_inputs: int) -> Any:
     """A compiled function ``run(count, addresses)`` that applies ``formula`` to float32 rows.
 
-    ``addresses`` is a tuple of int64: the inputs' first, the outputs' after them. An output may be the same row
-    as an input; rows must not overlap in any other way.
+    ``addresses`` is a tuple of int64: the inputs' first, the outputs' after them. An output may be the same
+    row as an input; rows must not overlap in any other way.
 
     Args:
+        name: unique among all formulas; the machine code carries it.
         formula: takes ``num_inputs`` :class:`Lanes`, returns one for each output.
         num_inputs: number of input rows.
     """
 
-    def emit(builder: ir.IRBuilder, count: ir.Value, rows: list[ir.Value]) -> None:
+    def emit(builder: ir.IRBuilder, arguments: list[ir.Value]) -> None:
+        count, *rows = arguments
+
         def body_of(width: int) -> Callable[[ir.Value], None]:
             def body(index: ir.Value) -> None:
                 inputs = [Lanes(builder, load(builder, row, index, width)) for row in rows[:num_inputs]]
@@ -203,9 +227,9 @@ def elementwise(formula: Formula, num_inputs: int) -> Any:
     @intrinsic  # type: ignore[untyped-decorator]
     def run(_typing: Any, count: Any, addresses: Any) -> Any:
         def codegen(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
-            tuple_value = arguments[1]
-            rows = [builder.extract_value(tuple_value, i) for i in range(addresses.count)]
-            emit(builder, arguments[0], rows)
+            rows = [builder.extract_value(arguments[1], i) for i in range(addresses.count)]
+            function = shared_function(builder, f"unrolled_lanes_{name}", len(rows) + 1, emit)
+            builder.call(function, [arguments[0], *rows])
             return context.get_dummy_value()
 
         return types.void(types.int64, addresses), codegen

@@ -1,8 +1,8 @@
 """The LSTM over whole sequences, forward and backward, on the real steps only.
 
-Hochreiter and Schmidhuber (1997) with the forget gate of Gers et al. (2000), gates in Keras' order i, f, g, o:
-``z = x W + h U + b``, ``c' = σ(z_f) c + σ(z_i) tanh(z_g)``, ``h' = σ(z_o) tanh(c')``. The backward pass is derived by
-hand. Kept for it per real step: the four gates and c'; h is recomputed from them.
+Hochreiter and Schmidhuber (1997) with the forget gate of Gers et al. (2000), gates in Keras' order i, f, g,
+o: ``z = x W + h U + b``, ``c' = σ(z_f) c + σ(z_i) tanh(z_g)``, ``h' = σ(z_o) tanh(c')``. The backward pass
+is derived by hand. Kept for it per real step: the four gates and c'; h is recomputed from them.
 """
 
 from __future__ import annotations
@@ -24,12 +24,22 @@ from unrolled.kernels.bridge import (
 )
 from unrolled.kernels.flags import BACKWARDS, EVERY_OUTPUT, KEEP
 from unrolled.kernels.lanes import Lanes, elementwise
-from unrolled.kernels.products import add_outer_product, add_product, pack, padded
-from unrolled.kernels.schedule import (
+from unrolled.kernels.products import (
+    CHUNK,
+    add_outer_product,
+    add_product,
     add_row,
+    copy_row,
+    fill_rows,
+    pack,
+    padded,
+    put_input_gradients,
+    start_of,
+    zero_rows,
+)
+from unrolled.kernels.schedule import (
     clear_masked,
     copy_columns,
-    copy_row,
     gather_gradients_before_start,
     gather_output_gradients,
     make_schedule,
@@ -39,14 +49,11 @@ from unrolled.kernels.schedule import (
     spread_before_start,
     spread_outputs,
     take_rows,
-    zero_rows,
 )
 
 GATES = 4
 # What the backward pass needs of a real step, in units of the state: i, f, g, o, c'.
 KEPT = 5
-# Real steps whose gate gradients are gathered before one product turns them into weight gradients.
-CHUNK = 256
 
 
 def _cell(z_i: Lanes, z_f: Lanes, z_g: Lanes, z_o: Lanes, c: Lanes) -> tuple[Lanes, ...]:
@@ -73,19 +80,20 @@ def _cell_gradient(
     )
 
 
-_step = elementwise(_cell, 5)
-_step_alone = elementwise(_cell_alone, 5)
-_step_gradient = elementwise(_cell_gradient, 8)
-_hidden = elementwise(lambda o, c: (o * tanh(c),), 2)
+_step = elementwise("lstm", _cell, 5)
+_step_alone = elementwise("lstm_alone", _cell_alone, 5)
+_step_gradient = elementwise("lstm_gradient", _cell_gradient, 8)
+_hidden = elementwise("lstm_hidden", lambda o, c: (o * tanh(c),), 2)
 
 
 @njit(error_model="numpy")
 def forward(frame):
     """Runs the layer: the arguments and results of one custom call.
 
-    Arguments: inputs (batch, time, features), kernel (features, 4 units), recurrent kernel (units, 4 units),
-    bias (4 units,), h and c (batch, units), mask (batch, time). Results: the last h and c (batch, units); with
-    EVERY_OUTPUT the outputs (batch, time, units); with KEEP what :func:`backward` needs, (batch * time, 5 units).
+    Arguments: inputs (batch, time, features), kernel (features, 4 units), recurrent kernel (units, 4
+    units), bias (4 units,), h and c (batch, units), mask (batch, time). Results: the last h and c (batch,
+    units); with EVERY_OUTPUT the outputs (batch, time, units); with KEEP what :func:`backward` needs,
+    (batch * time, 5 units).
     """
     mode = flags(frame)
     backwards, every, keep = mode & BACKWARDS != 0, mode & EVERY_OUTPUT != 0, mode & KEEP != 0
@@ -110,16 +118,15 @@ def forward(frame):
     row_bytes, gate = units * 4, units * 4
     for k in range(active.size - 1):
         count = active[k]
-        for place in range(count):
-            copy_row(GATES * units, (bias.ctypes.data, z.ctypes.data + place * z.shape[1] * 4))
+        fill_rows(count, bias, z)
         point_at_inputs(k, inputs, backwards, order, active, offsets, steps, rows)
         add_product(count, rows, packed_kernel, z)
         add_product(count, h_rows, packed_recurrent, z)
         for place in range(count):
-            zi = z.ctypes.data + place * z.shape[1] * 4
-            hp, cp = h.ctypes.data + place * row_bytes, c.ctypes.data + place * row_bytes
+            zi = start_of(z) + place * z.shape[1] * 4
+            hp, cp = start_of(h) + place * row_bytes, start_of(c) + place * row_bytes
             if keep:
-                i = kept.ctypes.data + (offsets[k] + place) * KEPT * gate
+                i = start_of(kept) + (offsets[k] + place) * KEPT * gate
                 sources = (zi, zi + gate, zi + 2 * gate, zi + 3 * gate, cp)
                 targets = (i, i + gate, i + 2 * gate, i + 3 * gate, i + 4 * gate, cp, hp)
                 _step(units, sources + targets)
@@ -135,9 +142,8 @@ def forward(frame):
 def backward(frame):
     """Runs the gradient: the arguments and results of one custom call.
 
-    Arguments: inputs, kernel, recurrent kernel, h, c and mask as in :func:`forward`, what it kept, the gradients of
-    the last h and c and, with EVERY_OUTPUT, of the outputs. Results: the gradients of inputs, kernel, recurrent
-    kernel, bias, h and c.
+    Arguments: those of :func:`forward`, what it kept, the gradients of the last h and c and, with
+    EVERY_OUTPUT, of the outputs. Results: the gradients of inputs, kernel, recurrent kernel, bias, h and c.
     """
     mode = flags(frame)
     backwards, every = mode & BACKWARDS != 0, mode & EVERY_OUTPUT != 0
@@ -146,9 +152,9 @@ def backward(frame):
         floats2(argument(frame, 1)),
         floats2(argument(frame, 2)),
     )
-    h_start, c_start = floats2(argument(frame, 3)), floats2(argument(frame, 4))
-    mask, kept = bytes2(argument(frame, 5)), floats2(argument(frame, 6))
-    d_outputs = floats3(argument(frame, 9 if every else 0))
+    h_start, c_start = floats2(argument(frame, 4)), floats2(argument(frame, 5))
+    mask, kept = bytes2(argument(frame, 6)), floats2(argument(frame, 7))
+    d_outputs = floats3(argument(frame, 10 if every else 0))
     d_inputs, d_bias = floats3(result(frame, 0)), floats1(result(frame, 3))
 
     batch, features, units = inputs.shape[0], inputs.shape[2], recurrent.shape[0]
@@ -160,8 +166,8 @@ def backward(frame):
     take_rows(c_start, order, c)
     d_h = np.zeros((batch, padded(units)), np.float32)
     d_c = np.empty((batch, units), np.float32)
-    take_rows(floats2(argument(frame, 7)), order, d_h)
-    take_rows(floats2(argument(frame, 8)), order, d_c)
+    take_rows(floats2(argument(frame, 8)), order, d_h)
+    take_rows(floats2(argument(frame, 9)), order, d_c)
 
     width = padded(GATES * units)
     room = max(batch, CHUNK)
@@ -177,6 +183,7 @@ def backward(frame):
     point_at_rows(0, room, before, before_rows)
     point_at_rows(0, room, d_z, d_z_rows)
     d_bias[:] = 0
+    shift = start_of(d_inputs) - start_of(inputs)
     gate = units * 4
     filled = 0
     for k in range(active.size - 2, -1, -1):
@@ -184,35 +191,29 @@ def backward(frame):
         if every:
             gather_output_gradients(k, d_outputs, order, active, offsets, steps, d_h)
         for place in range(count):
-            i = kept.ctypes.data + (offsets[k] + place) * KEPT * gate
-            dz = d_z.ctypes.data + (filled + place) * width * 4
-            hb, own = before.ctypes.data + (filled + place) * gate, h.ctypes.data + place * gate
-            cb = c.ctypes.data + place * gate
+            i = start_of(kept) + (offsets[k] + place) * KEPT * gate
+            dz = start_of(d_z) + (filled + place) * width * 4
+            hb, own = start_of(before) + (filled + place) * gate, start_of(h) + place * gate
+            cb = start_of(c) + place * gate
             if k > 0:
-                last = kept.ctypes.data + (offsets[k - 1] + place) * KEPT * gate
+                last = start_of(kept) + (offsets[k - 1] + place) * KEPT * gate
                 cb = last + 4 * gate
                 _hidden(units, (last + 3 * gate, cb, hb))
             else:
                 copy_row(units, (own, hb))
-            dc = d_c.ctypes.data + place * gate
+            dc = start_of(d_c) + place * gate
             sources = (i, i + gate, i + 2 * gate, i + 3 * gate, i + 4 * gate, cb)
-            gradients = (d_h.ctypes.data + place * d_h.shape[1] * 4, dc)
+            gradients = (start_of(d_h) + place * d_h.shape[1] * 4, dc)
             targets = (dz, dz + gate, dz + 2 * gate, dz + 3 * gate, dc)
             _step_gradient(units, sources + gradients + targets)
-            add_row(GATES * units, (d_bias.ctypes.data, dz, d_bias.ctypes.data))
+            add_row(GATES * units, (start_of(d_bias), dz, start_of(d_bias)))
         point_at_inputs(k, inputs, backwards, order, active, offsets, steps, input_rows[filled:])
         zero_rows(count, d_h)
         add_product(count, d_z_rows[filled:], packed_recurrent, d_h)
         filled += count
         if k == 0 or filled + active[k - 1] > room:
-            add_outer_product(filled, input_rows, d_z, d_kernel)
             add_outer_product(filled, before_rows, d_z, d_recurrent)
-            zero_rows(filled, d_x)
-            add_product(filled, d_z_rows, packed_kernel, d_x)
-            shift = d_inputs.ctypes.data - inputs.ctypes.data
-            for place in range(filled):
-                source = d_x.ctypes.data + place * d_x.shape[1] * 4
-                copy_row(features, (source, input_rows[place] + shift))
+            put_input_gradients(filled, input_rows, shift, d_z, d_z_rows, packed_kernel, d_kernel, d_x)
             filled = 0
     if every:
         gather_gradients_before_start(d_outputs, order, lengths, steps, d_h)

@@ -1,9 +1,9 @@
 """Matrix products on rows that lie anywhere in memory, in tiles that live in registers.
 
-The recurrent step multiplies a few rows by the same small matrix hundreds of times. A BLAS packs that matrix at every call;
-here it is packed once. Rows are given by address, so that a row can be an input at its own time step,
-an embedding or a state, without a gathered copy. One order of summation, whatever the batch: the same row
-gives the same bits at any place of any batch that uses the same tile height.
+The recurrent step multiplies a few rows by the same small matrix hundreds of times. A BLAS packs that
+matrix at every call; here it is packed once. Rows are given by address, so that a row can be an input at
+its own time step, an embedding or a state, without a gathered copy. One order of summation, whatever the
+batch: the same row gives the same bits at any place of any batch that uses the same tile height.
 """
 
 from __future__ import annotations
@@ -15,12 +15,25 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from unrolled.kernels.lanes import FLOAT, FLOAT_BYTES, INT32, INT64, load, multiply_add, store, vector_width
+from unrolled.kernels.lanes import (
+    FLOAT,
+    FLOAT_BYTES,
+    INT32,
+    INT64,
+    elementwise,
+    load,
+    multiply_add,
+    shared_function,
+    store,
+    vector_width,
+)
 
 WIDTH = vector_width()
 # Two vectors of columns by so many rows fill the registers (32 vectors, 16 on AVX2) without spilling.
 TALL = 6 if WIDTH == 8 else 12
 SHORT = 3 if WIDTH == 8 else 4
+# Real steps whose gate gradients are gathered before one product turns them into weight gradients.
+CHUNK = 256
 ROW_BYTES = np.int64(FLOAT_BYTES)
 
 
@@ -39,10 +52,55 @@ def _element(builder: ir.IRBuilder, addresses: ir.Value, index: ir.Value) -> ir.
 def _tile(height: int, vectors: int, *, transposed: bool) -> Any:
     """One register tile: ``height`` rows by ``vectors`` vectors of ``c += a @ b`` over ``depth`` terms.
 
-    Plain: ``rows[i]`` is the address of row i of a. Transposed: ``rows[k]`` is the address of row k of a stored
-    by terms, whose numbers from ``first`` on belong to the tile's rows. ``c`` is one address, its rows
-    ``c_stride`` floats apart; vector v of term k of b lies at ``b + k * b_stride + v * b_hop`` floats.
+    Plain: ``rows[i]`` is the address of row i of a. Transposed: ``rows[k]`` is the address of row k of a
+    stored by terms, whose numbers from ``first`` on belong to the tile's rows. ``c`` is one address, its
+    rows ``c_stride`` floats apart; vector v of term k of b lies at ``b + k * b_stride + v * b_hop`` floats.
     """
+
+    name = f"unrolled_tile_{height}x{vectors}x{WIDTH}{'t' if transposed else ''}"
+
+    def emit(builder: ir.IRBuilder, arguments: list[ir.Value]) -> None:
+        rows, first, b, b_stride, b_hop, c, c_stride, depth = arguments
+        cells = [(i, v) for i in range(height) for v in range(vectors)]
+
+        def place(i: int, v: int) -> ir.Value:
+            return builder.add(builder.mul(c_stride, INT64(i)), INT64(v * WIDTH))
+
+        sums = [load(builder, c, place(i, v), WIDTH) for i, v in cells]
+        bases = [] if transposed else [_element(builder, rows, INT64(i)) for i in range(height)]
+        entry = builder.block
+        work, done = builder.append_basic_block("tile"), builder.append_basic_block("tile.end")
+        builder.branch(work)
+        builder.position_at_end(work)
+        term = builder.phi(INT64)
+        term.add_incoming(INT64(0), entry)
+        running = []
+        for value in sums:
+            phi = builder.phi(value.type)
+            phi.add_incoming(value, entry)
+            running.append(phi)
+        start = builder.mul(term, b_stride)
+        columns = [
+            load(builder, b, builder.add(start, builder.mul(b_hop, INT64(v))), WIDTH) for v in range(vectors)
+        ]
+        base = _element(builder, rows, term) if transposed else None
+        following = []
+        for i in range(height):
+            if transposed:
+                number = load(builder, base, builder.add(first, INT64(i)), 1)
+            else:
+                number = load(builder, bases[i], term, 1)
+            spread = _broadcast(builder, number)
+            for v in range(vectors):
+                following.append(multiply_add(builder, spread, columns[v], running[i * vectors + v]))
+        next_term = builder.add(term, INT64(1))
+        term.add_incoming(next_term, work)
+        for phi, value in zip(running, following, strict=True):
+            phi.add_incoming(value, work)
+        builder.cbranch(builder.icmp_signed("<", next_term, depth), work, done)
+        builder.position_at_end(done)
+        for (i, v), value in zip(cells, following, strict=True):
+            store(builder, value, c, place(i, v))
 
     @intrinsic  # type: ignore[untyped-decorator]
     def tile(
@@ -56,54 +114,11 @@ def _tile(height: int, vectors: int, *, transposed: bool) -> Any:
         c_stride: Any,
         depth: Any,
     ) -> Any:
-        signature = types.void(*[types.int64] * 8)
-
         def codegen(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
-            rows, first, b, b_stride, b_hop, c, c_stride, depth = arguments
-            cells = [(i, v) for i in range(height) for v in range(vectors)]
-
-            def place(i: int, v: int) -> ir.Value:
-                return builder.add(builder.mul(c_stride, INT64(i)), INT64(v * WIDTH))
-
-            sums = [load(builder, c, place(i, v), WIDTH) for i, v in cells]
-            bases = [] if transposed else [_element(builder, rows, INT64(i)) for i in range(height)]
-            entry = builder.block
-            work, done = builder.append_basic_block("tile"), builder.append_basic_block("tile.end")
-            builder.branch(work)
-            builder.position_at_end(work)
-            term = builder.phi(INT64)
-            term.add_incoming(INT64(0), entry)
-            running = []
-            for value in sums:
-                phi = builder.phi(value.type)
-                phi.add_incoming(value, entry)
-                running.append(phi)
-            start = builder.mul(term, b_stride)
-            columns = [
-                load(builder, b, builder.add(start, builder.mul(b_hop, INT64(v))), WIDTH)
-                for v in range(vectors)
-            ]
-            base = _element(builder, rows, term) if transposed else None
-            following = []
-            for i in range(height):
-                if transposed:
-                    number = load(builder, base, builder.add(first, INT64(i)), 1)
-                else:
-                    number = load(builder, bases[i], term, 1)
-                spread = _broadcast(builder, number)
-                for v in range(vectors):
-                    following.append(multiply_add(builder, spread, columns[v], running[i * vectors + v]))
-            next_term = builder.add(term, INT64(1))
-            term.add_incoming(next_term, work)
-            for phi, value in zip(running, following, strict=True):
-                phi.add_incoming(value, work)
-            builder.cbranch(builder.icmp_signed("<", next_term, depth), work, done)
-            builder.position_at_end(done)
-            for (i, v), value in zip(cells, following, strict=True):
-                store(builder, value, c, place(i, v))
+            builder.call(shared_function(builder, name, len(arguments), emit), arguments)
             return context.get_dummy_value()
 
-        return signature, codegen
+        return types.void(*[types.int64] * 8), codegen
 
     return tile
 
@@ -123,9 +138,34 @@ _single_one_t = _tile(1, 1, transposed=True)
 
 
 @njit
+def start_of(array):
+    """The address of an array's first number, signed: mixed with unsigned, numba makes it a float."""
+    return np.int64(array.ctypes.data)
+
+
+@njit
 def padded(columns):
     """``columns`` rounded up to whole vectors: the row stride of every buffer that a product writes."""
     return (columns + WIDTH - 1) // WIDTH * WIDTH
+
+
+copy_row = elementwise("copy_row", lambda source: (source,), 1)
+add_row = elementwise("add_row", lambda a, b: (a + b,), 2)
+zero_row = elementwise("zero_row", lambda target: (target.lift(0.0),), 1)
+
+
+@njit(error_model="numpy")
+def zero_rows(count, matrix):
+    """Zeroes the first ``count`` rows."""
+    at = start_of(matrix)
+    zero_row(count * matrix.shape[1], (at, at))
+
+
+@njit(error_model="numpy")
+def fill_rows(count, row, matrix):
+    """Writes ``row`` to the beginning of the first ``count`` rows, which may be wider."""
+    for place in range(count):
+        copy_row(row.size, (start_of(row), start_of(matrix) + place * matrix.shape[1] * 4))
 
 
 @njit(error_model="numpy")
@@ -152,13 +192,14 @@ def pack(matrix, transposed):
 
 @njit(error_model="numpy")
 def add_product(count, rows, packed, out):
-    """``out[:count] += a @ b``: a by row addresses, b from :func:`pack`, the stride of ``out`` in whole vectors.
+    """``out[:count] += a @ b``: a by row addresses, b from :func:`pack`, the stride of ``out`` in whole
+    vectors.
 
     Panels of b stay in the first-level cache while all rows pass by.
     """
     terms, width = packed.shape[1], out.shape[1]
     hop = terms * WIDTH
-    source, target, row = packed.ctypes.data, out.ctypes.data, rows.ctypes.data
+    source, target, row = start_of(packed), start_of(out), start_of(rows)
     for column in range(0, width, 2 * WIDTH):
         pair = column + WIDTH < width
         b = source + column * terms * ROW_BYTES
@@ -189,11 +230,11 @@ def add_product(count, rows, packed, out):
 
 @njit(error_model="numpy")
 def add_outer_product(terms, rows, b, out):
-    """``out += a.T @ b[:terms]``: a (terms, len(out)) by row addresses; b and out share a stride in whole vectors."""
+    """``out += a.T @ b[:terms]``: a (terms, len(out)) by row addresses; b and out as wide as each other."""
     count, width = out.shape
     if terms == 0:
         return
-    source, target, row = b.ctypes.data, out.ctypes.data, rows.ctypes.data
+    source, target, row = start_of(b), start_of(out), start_of(rows)
     for column in range(0, width, 2 * WIDTH):
         pair = column + WIDTH < width
         b_panel = source + column * ROW_BYTES
@@ -220,3 +261,17 @@ def add_outer_product(terms, rows, b, out):
                 else:
                     _single_one_t(row, i, b_panel, width, WIDTH, c_row, width, terms)
                 i += 1
+
+
+@njit(error_model="numpy")
+def put_input_gradients(count, rows, shift, d_z, d_z_rows, packed_kernel, d_kernel, d_x):
+    """Turns ``count`` rows of gate gradients into those of the input kernel and of the inputs.
+
+    ``rows`` are the inputs' addresses; their gradients lie ``shift`` bytes further. ``packed_kernel`` is the
+    transposed kernel, ``d_x`` scratch.
+    """
+    add_outer_product(count, rows, d_z, d_kernel)
+    zero_rows(count, d_x)
+    add_product(count, d_z_rows, packed_kernel, d_x)
+    for place in range(count):
+        copy_row(d_kernel.shape[0], (start_of(d_x) + place * d_x.shape[1] * 4, rows[place] + shift))

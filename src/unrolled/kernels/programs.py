@@ -11,14 +11,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-KERNELS = ("lstm",)
+KERNELS = ("lstm", "gru", "gru_reset_before", "simple_rnn")
 
 
 def cache_directory() -> Path:
     """Where compiled kernels are kept: a folder that changes with any line of this package.
 
-    numba checks only the one file that a function stands in, and these functions call each other across files.
-    ``NUMBA_CACHE_DIR`` is respected.
+    numba checks only the one file that a function stands in, and these functions call each other across
+    files. ``NUMBA_CACHE_DIR`` is respected.
     """
     from numba.core import config
     from platformdirs import user_cache_path

@@ -11,11 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from unrolled.kernels.lanes import elementwise
-
-copy_row = elementwise(lambda source: (source,), 1)
-add_row = elementwise(lambda a, b: (a + b,), 2)
-_zero_row = elementwise(lambda target: (target.lift(0.0),), 1)
+from unrolled.kernels.products import add_row, copy_row, start_of, zero_row
 
 
 @njit(error_model="numpy")
@@ -74,7 +70,7 @@ def make_schedule(mask, backwards):
 def point_at_inputs(k, inputs, backwards, order, active, offsets, steps, rows):
     """Fills ``rows`` with the addresses of step k's inputs, (batch, time, features) float32."""
     time, stride = inputs.shape[1], inputs.shape[2] * 4
-    base = inputs.ctypes.data
+    base = start_of(inputs)
     for place in range(active[k]):
         step = np.int64(steps[offsets[k] + place])
         at = time - 1 - step if backwards else step
@@ -85,7 +81,7 @@ def point_at_inputs(k, inputs, backwards, order, active, offsets, steps, rows):
 def point_at_rows(first, count, matrix, rows):
     """Fills ``rows[:count]`` with the addresses of ``count`` rows of a matrix from row ``first`` on."""
     stride = matrix.shape[1] * 4
-    base = matrix.ctypes.data + first * stride
+    base = start_of(matrix) + first * stride
     for place in range(count):
         rows[place] = base + place * stride
 
@@ -106,7 +102,7 @@ def _next_step(k, place, active, offsets, steps, time):
 def spread_before_start(initial, order, lengths, steps, outputs):
     """Writes the initial state, (batch, units), to the outputs before every row's first real step."""
     time, units = outputs.shape[1], outputs.shape[2]
-    source, target = initial.ctypes.data, outputs.ctypes.data
+    source, target = start_of(initial), start_of(outputs)
     for place in range(order.size):
         row = order[place]
         for step in range(_first_step(place, lengths, steps, time)):
@@ -117,7 +113,7 @@ def spread_before_start(initial, order, lengths, steps, outputs):
 def spread_outputs(k, state, order, active, offsets, steps, outputs):
     """Writes the states after step k to the outputs, up to each row's next real step."""
     time, units = outputs.shape[1], outputs.shape[2]
-    source, target = state.ctypes.data, outputs.ctypes.data
+    source, target = start_of(state), start_of(outputs)
     stride = state.shape[1] * 4
     for place in range(active[k]):
         start = np.int64(steps[offsets[k] + place])
@@ -130,7 +126,7 @@ def spread_outputs(k, state, order, active, offsets, steps, outputs):
 def gather_output_gradients(k, gradients, order, active, offsets, steps, state):
     """Adds the gradients of the outputs that repeat step k's states to the states' own."""
     time, units = gradients.shape[1], gradients.shape[2]
-    source, target = gradients.ctypes.data, state.ctypes.data
+    source, target = start_of(gradients), start_of(state)
     stride = state.shape[1] * 4
     for place in range(active[k]):
         own = target + place * stride
@@ -143,7 +139,7 @@ def gather_output_gradients(k, gradients, order, active, offsets, steps, state):
 def gather_gradients_before_start(gradients, order, lengths, steps, state):
     """Adds the gradients of the outputs that repeat the initial state to its own."""
     time, units = gradients.shape[1], gradients.shape[2]
-    source, target = gradients.ctypes.data, state.ctypes.data
+    source, target = start_of(gradients), start_of(state)
     stride = state.shape[1] * 4
     for place in range(order.size):
         own = target + place * stride
@@ -156,8 +152,8 @@ def take_rows(source, order, target):
     """Copies rows of the batch, (batch, units), into sorted order; ``target`` may be wider."""
     units = source.shape[1]
     for place in range(order.size):
-        at = target.ctypes.data + place * target.shape[1] * 4
-        copy_row(units, (source.ctypes.data + order[place] * units * 4, at))
+        at = start_of(target) + place * target.shape[1] * 4
+        copy_row(units, (start_of(source) + order[place] * units * 4, at))
 
 
 @njit(error_model="numpy")
@@ -165,23 +161,16 @@ def put_rows(source, order, target):
     """Copies sorted rows back to their rows of the batch, (batch, units); ``source`` may be wider."""
     units = target.shape[1]
     for place in range(order.size):
-        at = target.ctypes.data + order[place] * units * 4
-        copy_row(units, (source.ctypes.data + place * source.shape[1] * 4, at))
+        at = start_of(target) + order[place] * units * 4
+        copy_row(units, (start_of(source) + place * source.shape[1] * 4, at))
 
 
 @njit(error_model="numpy")
 def copy_columns(source, target):
     """Copies as many columns as ``target`` has; ``source`` may be wider."""
     for row in range(target.shape[0]):
-        at = target.ctypes.data + row * target.shape[1] * 4
-        copy_row(target.shape[1], (source.ctypes.data + row * source.shape[1] * 4, at))
-
-
-@njit(error_model="numpy")
-def zero_rows(count, matrix):
-    """Zeroes the first ``count`` rows."""
-    at = matrix.ctypes.data
-    _zero_row(count * matrix.shape[1], (at, at))
+        at = start_of(target) + row * target.shape[1] * 4
+        copy_row(target.shape[1], (start_of(source) + row * source.shape[1] * 4, at))
 
 
 @njit(error_model="numpy")
@@ -191,5 +180,5 @@ def clear_masked(mask, gradients):
     for row in range(batch):
         for step in range(time):
             if not mask[row, step]:
-                at = gradients.ctypes.data + (row * time + step) * features * 4
-                _zero_row(features, (at, at))
+                at = start_of(gradients) + (row * time + step) * features * 4
+                zero_row(features, (at, at))

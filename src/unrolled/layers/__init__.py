@@ -11,9 +11,8 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
-from keras.layers import GRU, SimpleRNN
 
 from unrolled.layers.masking import Conv1D, Flatten, MaxPooling1D
-from unrolled.layers.recurrent import LSTM
+from unrolled.layers.recurrent import GRU, LSTM, SimpleRNN
 
 __all__ = ["GRU", "LSTM", "Conv1D", "Flatten", "MaxPooling1D", "SimpleRNN", "keras"]

@@ -1,8 +1,8 @@
 """``SimpleRNN``, ``LSTM`` and ``GRU`` of keras.layers that train several times faster on a CPU.
 
-Each is a subclass of Keras' own layer with the same arguments, weights and results. Only the loop over time is
-replaced, by one call into a compiled kernel; where a kernel does not apply (another backend, a GPU, an unusual
-activation) Keras' own loop runs instead. Padding costs nothing: the kernels skip masked steps.
+Each is a subclass of Keras' own layer with the same arguments, weights and results. Only the loop over time
+is replaced, by one call into a compiled kernel; where a kernel does not apply (another backend, a GPU, an
+unusual activation) Keras' own loop runs instead. Padding costs nothing: the kernels skip masked steps.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def _device_obstacle() -> str | None:
 class FusedLoop:
     """What the three layers share: when the kernel applies, and what surrounds it.
 
-    Mixed in before a ``keras.layers.RNN``; replaces ``inner_loop`` alone, so that states, dropout masks and shapes
-    stay Keras' own.
+    Mixed in before a ``keras.layers.RNN``; replaces ``inner_loop`` alone, so that states, dropout masks and
+    shapes stay Keras' own.
     """
 
     cell: Any
@@ -67,7 +67,7 @@ class FusedLoop:
     def inner_loop(
         self, sequences: Tensor, initial_state: list[Tensor], mask: Tensor, training: bool = False
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """The last output, all outputs and the last states, as ``keras.layers.RNN.inner_loop`` returns them."""
+        """The last output, all outputs and the last states, as ``keras.layers.RNN`` returns them."""
         if keras.tree.is_nested(mask):
             mask = mask[0]
         if (
@@ -88,27 +88,29 @@ class FusedLoop:
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         import jax.numpy as jnp
 
+        from unrolled.kernels.recurrent import mode, run
+
         layer: Any = self
         every = layer.return_sequences
         if training and self.cell.dropout:
             # One mask for each review, the same at every step; drawn beforehand by keras.layers.RNN.call.
             sequences = sequences * jnp.expand_dims(self.cell.get_dropout_mask(sequences[:, 0, :]), 1)
         kept = jnp.ones(sequences.shape[:2], bool) if mask is None else mask.astype(bool)
-        states, outputs = self._run_kernel(sequences, initial_state, kept, every)
+        kernel, weights = self._kernel_call()
+        flags = mode(every_output=every, backwards=layer.go_backwards)
+        states, outputs = run(kernel, flags, sequences, weights, tuple(initial_state), kept)
         last = states[0]
         if mask is not None and layer.zero_output_for_mask:
             computed = kept[:, ::-1] if layer.go_backwards else kept
             last = jnp.where(computed[:, -1:], last, 0)
             outputs = jnp.where(computed[:, :, None], outputs, 0) if every else outputs
-        return last, outputs if every else jnp.expand_dims(last, 1), states
+        return last, outputs if every else jnp.expand_dims(last, 1), list(states)
 
-    def _run_kernel(
-        self, sequences: Tensor, initial_state: list[Tensor], mask: Tensor, every: bool
-    ) -> tuple[list[Tensor], Tensor]:
-        """The last states and, if ``every``, all outputs (else None)."""
+    def _kernel_call(self) -> tuple[str, tuple[Tensor, ...]]:
+        """The kernel's name and its weights."""
         raise NotImplementedError
 
-    def _weights(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _arrays(self) -> tuple[Tensor, Tensor, Tensor]:
         """Kernel, recurrent kernel and bias (None without one) as arrays."""
         cell = self.cell
         bias = None if cell.bias is None else keras.ops.convert_to_tensor(cell.bias)
@@ -120,18 +122,39 @@ class FusedLoop:
 
 
 @keras.saving.register_keras_serializable(package="unrolled")
+class SimpleRNN(FusedLoop, keras.layers.SimpleRNN):  # type: ignore[misc]
+    """``keras.layers.SimpleRNN``, fused on a CPU. Arguments, weights and results are Keras' own."""
+
+    activations = (("activation", "tanh"),)
+
+    def _kernel_call(self) -> tuple[str, tuple[Tensor, ...]]:
+        kernel, recurrent, bias = self._arrays()
+        return "simple_rnn", (kernel, recurrent, _zeros_like_row(kernel) if bias is None else bias)
+
+
+@keras.saving.register_keras_serializable(package="unrolled")
 class LSTM(FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
     """``keras.layers.LSTM``, fused on a CPU. Arguments, weights and results are Keras' own."""
 
-    def _run_kernel(
-        self, sequences: Tensor, initial_state: list[Tensor], mask: Tensor, every: bool
-    ) -> tuple[list[Tensor], Tensor]:
-        import jax.numpy as jnp
+    def _kernel_call(self) -> tuple[str, tuple[Tensor, ...]]:
+        kernel, recurrent, bias = self._arrays()
+        return "lstm", (kernel, recurrent, _zeros_like_row(kernel) if bias is None else bias)
 
-        from unrolled.kernels.recurrent import lstm
 
-        kernel, recurrent, bias = self._weights()
-        bias = jnp.zeros(kernel.shape[1], "float32") if bias is None else bias
-        h, c = initial_state
-        h, c, *outputs = lstm(sequences, kernel, recurrent, bias, h, c, mask, every, self.go_backwards)
-        return [h, c], outputs[0] if every else None
+@keras.saving.register_keras_serializable(package="unrolled")
+class GRU(FusedLoop, keras.layers.GRU):  # type: ignore[misc]
+    """``keras.layers.GRU``, fused on a CPU. Arguments, weights and results are Keras' own."""
+
+    def _kernel_call(self) -> tuple[str, tuple[Tensor, ...]]:
+        kernel, recurrent, bias = self._arrays()
+        none = _zeros_like_row(kernel)
+        if not self.cell.reset_after:
+            return "gru_reset_before", (kernel, recurrent, none if bias is None else bias, none)
+        of_inputs, of_state = (none, none) if bias is None else (bias[0], bias[1])
+        return "gru", (kernel, recurrent, of_inputs, of_state)
+
+
+def _zeros_like_row(kernel: Tensor) -> Tensor:
+    import jax.numpy as jnp
+
+    return jnp.zeros(kernel.shape[1], "float32")

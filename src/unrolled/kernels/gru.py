@@ -1,0 +1,213 @@
+"""The GRU with its reset gate after the product, forward and backward, on the real steps only.
+
+Cho et al. (2014) in the form of cuDNN and of Keras' ``reset_after=True``, gates in Keras' order z, r, h:
+``a = x W + b``, ``q = h U + b'``, ``z = σ(a_z + q_z)``, ``r = σ(a_r + q_r)``, ``g = tanh(a_h + r q_h)``,
+``h' = z h + (1 - z) g``. Kept for the backward pass per real step: z, r, g, q_h and h.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from unrolled.kernels.activations import sigmoid, tanh
+from unrolled.kernels.bridge import (
+    address_of,
+    answers_metadata,
+    argument,
+    bytes2,
+    flags,
+    floats1,
+    floats2,
+    floats3,
+    result,
+)
+from unrolled.kernels.flags import BACKWARDS, EVERY_OUTPUT, KEEP
+from unrolled.kernels.lanes import Lanes, elementwise
+from unrolled.kernels.products import (
+    CHUNK,
+    add_outer_product,
+    add_product,
+    add_row,
+    fill_rows,
+    pack,
+    padded,
+    put_input_gradients,
+    start_of,
+)
+from unrolled.kernels.schedule import (
+    clear_masked,
+    copy_columns,
+    gather_gradients_before_start,
+    gather_output_gradients,
+    make_schedule,
+    point_at_inputs,
+    point_at_rows,
+    put_rows,
+    spread_before_start,
+    spread_outputs,
+    take_rows,
+)
+
+GATES = 3
+# What the backward pass needs of a real step, in units of the state: z, r, g, q_h, h.
+KEPT = 5
+
+
+def _cell(
+    a_z: Lanes, a_r: Lanes, a_h: Lanes, q_z: Lanes, q_r: Lanes, q_h: Lanes, h: Lanes
+) -> tuple[Lanes, ...]:
+    z, r = sigmoid(a_z + q_z), sigmoid(a_r + q_r)
+    g = tanh(r.times_plus(q_h, a_h))
+    return z, r, g, q_h, h, z.times_plus(h - g, g)
+
+
+def _cell_gradient(z: Lanes, r: Lanes, g: Lanes, q: Lanes, h: Lanes, d_h: Lanes) -> tuple[Lanes, ...]:
+    d_g = d_h * (1.0 - z) * (1.0 - g * g)
+    d_z = d_h * (h - g) * z * (1.0 - z)
+    d_r = d_g * q * r * (1.0 - r)
+    return d_z, d_r, d_g, d_z, d_r, d_g * r, d_h * z
+
+
+_step = elementwise("gru", _cell, 7)
+_step_alone = elementwise("gru_alone", lambda *inputs: _cell(*inputs)[-1:], 7)
+_step_gradient = elementwise("gru_gradient", _cell_gradient, 6)
+
+
+@njit(error_model="numpy")
+def forward(frame):
+    """Runs the layer: the arguments and results of one custom call.
+
+    Arguments: inputs (batch, time, features), kernel (features, 3 units), recurrent kernel (units, 3
+    units), bias and recurrent bias (3 units,), h (batch, units), mask (batch, time). Results: the last h
+    (batch, units); with EVERY_OUTPUT the outputs (batch, time, units); with KEEP what :func:`backward`
+    needs, (batch * time, 5 units).
+    """
+    mode = flags(frame)
+    backwards, every, keep = mode & BACKWARDS != 0, mode & EVERY_OUTPUT != 0, mode & KEEP != 0
+    inputs, kernel, recurrent = (
+        floats3(argument(frame, 0)),
+        floats2(argument(frame, 1)),
+        floats2(argument(frame, 2)),
+    )
+    bias, recurrent_bias = floats1(argument(frame, 3)), floats1(argument(frame, 4))
+    h_start = floats2(argument(frame, 5))
+    outputs = floats3(result(frame, 1 if every else 0))
+    kept = floats2(result(frame, (2 if every else 1) if keep else 0))
+
+    batch, units = inputs.shape[0], recurrent.shape[0]
+    order, lengths, active, offsets, steps = make_schedule(bytes2(argument(frame, 6)), backwards)
+    packed_kernel, packed_recurrent = pack(kernel, False), pack(recurrent, False)
+    h = np.empty((batch, units), np.float32)
+    take_rows(h_start, order, h)
+    width = padded(GATES * units)
+    a, q = np.zeros((batch, width), np.float32), np.zeros((batch, width), np.float32)
+    rows, h_rows = np.empty(batch, np.int64), np.empty(batch, np.int64)
+    point_at_rows(0, batch, h, h_rows)
+    if every:
+        spread_before_start(h_start, order, lengths, steps, outputs)
+    gate = units * 4
+    for k in range(active.size - 1):
+        count = active[k]
+        fill_rows(count, bias, a)
+        fill_rows(count, recurrent_bias, q)
+        point_at_inputs(k, inputs, backwards, order, active, offsets, steps, rows)
+        add_product(count, rows, packed_kernel, a)
+        add_product(count, h_rows, packed_recurrent, q)
+        for place in range(count):
+            ap, qp = start_of(a) + place * width * 4, start_of(q) + place * width * 4
+            hp = h_rows[place]
+            sources = (ap, ap + gate, ap + 2 * gate, qp, qp + gate, qp + 2 * gate, hp)
+            if keep:
+                z = start_of(kept) + (offsets[k] + place) * KEPT * gate
+                targets = (z, z + gate, z + 2 * gate, z + 3 * gate, z + 4 * gate, hp)
+                _step(units, sources + targets)
+            else:
+                _step_alone(units, sources + (hp,))  # noqa: RUF005
+        if every:
+            spread_outputs(k, h, order, active, offsets, steps, outputs)
+    put_rows(h, order, floats2(result(frame, 0)))
+
+
+@njit(error_model="numpy")
+def backward(frame):
+    """Runs the gradient: the arguments and results of one custom call.
+
+    Arguments: those of :func:`forward`, what it kept, the gradient of the last h and, with EVERY_OUTPUT, of
+    the outputs. Results: the gradients of inputs, kernel, recurrent kernel, bias, recurrent bias and h.
+    """
+    mode = flags(frame)
+    backwards, every = mode & BACKWARDS != 0, mode & EVERY_OUTPUT != 0
+    inputs, kernel, recurrent = (
+        floats3(argument(frame, 0)),
+        floats2(argument(frame, 1)),
+        floats2(argument(frame, 2)),
+    )
+    mask, kept = bytes2(argument(frame, 6)), floats2(argument(frame, 7))
+    d_outputs = floats3(argument(frame, 9 if every else 0))
+    d_inputs = floats3(result(frame, 0))
+    d_bias, d_recurrent_bias = floats1(result(frame, 3)), floats1(result(frame, 4))
+
+    batch, features, units = inputs.shape[0], inputs.shape[2], recurrent.shape[0]
+    order, lengths, active, offsets, steps = make_schedule(mask, backwards)
+    clear_masked(mask, d_inputs)
+    packed_kernel, packed_recurrent = pack(kernel, True), pack(recurrent, True)
+    d_h = np.zeros((batch, padded(units)), np.float32)
+    take_rows(floats2(argument(frame, 8)), order, d_h)
+
+    width = padded(GATES * units)
+    room = max(batch, CHUNK)
+    d_a, d_q = np.zeros((room, width), np.float32), np.zeros((room, width), np.float32)
+    d_x = np.empty((room, padded(features)), np.float32)
+    d_kernel, d_recurrent = np.zeros((features, width), np.float32), np.zeros((units, width), np.float32)
+    input_rows, before_rows = np.empty(room, np.int64), np.empty(room, np.int64)
+    d_a_rows, d_q_rows = np.empty(room, np.int64), np.empty(room, np.int64)
+    point_at_rows(0, room, d_a, d_a_rows)
+    point_at_rows(0, room, d_q, d_q_rows)
+    d_bias[:] = 0
+    d_recurrent_bias[:] = 0
+    shift = start_of(d_inputs) - start_of(inputs)
+    gate = units * 4
+    filled = 0
+    for k in range(active.size - 2, -1, -1):
+        count = active[k]
+        if every:
+            gather_output_gradients(k, d_outputs, order, active, offsets, steps, d_h)
+        for place in range(count):
+            z = start_of(kept) + (offsets[k] + place) * KEPT * gate
+            da, dq = d_a_rows[filled + place], d_q_rows[filled + place]
+            dh = start_of(d_h) + place * d_h.shape[1] * 4
+            sources = (z, z + gate, z + 2 * gate, z + 3 * gate, z + 4 * gate, dh)
+            targets = (da, da + gate, da + 2 * gate, dq, dq + gate, dq + 2 * gate, dh)
+            _step_gradient(units, sources + targets)
+            add_row(GATES * units, (start_of(d_bias), da, start_of(d_bias)))
+            add_row(GATES * units, (start_of(d_recurrent_bias), dq, start_of(d_recurrent_bias)))
+            before_rows[filled + place] = z + 4 * gate
+        point_at_inputs(k, inputs, backwards, order, active, offsets, steps, input_rows[filled:])
+        add_product(count, d_q_rows[filled:], packed_recurrent, d_h)
+        filled += count
+        if k == 0 or filled + active[k - 1] > room:
+            add_outer_product(filled, before_rows, d_q, d_recurrent)
+            put_input_gradients(filled, input_rows, shift, d_a, d_a_rows, packed_kernel, d_kernel, d_x)
+            filled = 0
+    if every:
+        gather_gradients_before_start(d_outputs, order, lengths, steps, d_h)
+    copy_columns(d_kernel, floats2(result(frame, 1)))
+    copy_columns(d_recurrent, floats2(result(frame, 2)))
+    put_rows(d_h, order, floats2(result(frame, 5)))
+
+
+def handle_forward(frame):
+    """XLA's entry to :func:`forward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
+    at = address_of(frame)
+    if not answers_metadata(at):
+        forward(at)
+    return 0
+
+
+def handle_backward(frame):
+    """XLA's entry to :func:`backward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
+    at = address_of(frame)
+    if not answers_metadata(at):
+        backward(at)
+    return 0
