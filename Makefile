@@ -15,6 +15,11 @@ DEVELOPMENT := $(VENV)/.development
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet install --no-cache-dir --no-compile
 LOCKED := $(PIP) --no-deps --require-hashes --only-binary :all:
 
+# What is compiled once, here, is not compiled by every process of a study.
+WARM_UP := import unrolled.cli.__main__, unrolled.cli.lab, unrolled.evidence.results, unrolled.layers, \
+	sklearn.linear_model, scipy.stats, pyarrow.parquet, safetensors.numpy, tokenizers, rich.live; \
+	from unrolled.kernels import programs; programs.unavailable_because() or [*map(programs.load, programs.KERNELS)]
+
 # Run by make only when a virtual environment has to be made. PYTHON=/path/to/python overrules it.
 FIND_PYTHON = for name in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14 python; do \
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
@@ -62,6 +67,8 @@ $(CORE): requirements.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing $$(grep -c == requirements.txt) packages, about 330 MB to fetch"
 	@$(LOCKED) -r requirements.txt
 	@$(PIP) --no-deps --no-build-isolation --no-index -e .
+	@echo "Compiling what the program imports, and its kernels"
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -W ignore -c "$(WARM_UP)"
 	@$(BIN)/unrolled --version
 	@touch $@
 

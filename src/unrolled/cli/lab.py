@@ -62,6 +62,8 @@ def lab(
         print(results.to_json(), end="")
     else:
         print_results(results, folder)
+    if any(run.record is not None and run.record.status == "failed" for run in study.runs()):
+        raise typer.Exit(4)
 
 
 def prepare(

@@ -101,7 +101,9 @@ class _Board:
         done = sum(other.state not in ("waiting", "running") for other in self.cells.values())
         head = f"[{done:>{len(str(len(self.cells)))}}/{len(self.cells)}] {plan.run_id}"
         if record.status == "done":
-            tail = f"test accuracy {record.test_accuracy:.4f} after {len(record.seconds_per_epoch)} epochs"
+            epochs = len(record.seconds_per_epoch)
+            plural = "" if epochs == 1 else "s"
+            tail = f"test accuracy {record.test_accuracy:.4f} after {epochs} epoch{plural}"
             self.say(f"{head}: {tail}, {cell.seconds:.0f} s", "" if self.live is None else None)
         else:
             self.say(f"{head}: {record.status}, {record.reason}", "red")
