@@ -18,6 +18,9 @@ CLASSES: Final = ("negative", "positive")
 DEFAULT_RECIPE: Final = Recipe()
 SHORTEST_MEDIAN: Final = 8
 
+# Labels are flipped by quota in blocks of so many reviews, so that a finite part has the noise it is said to.
+NOISE_BLOCK: Final = 100
+
 _PROBABILITY_BITS = 53
 
 
@@ -42,7 +45,7 @@ def generate_demo(
         validation: number of reviews to choose on.
         test: number of reviews that are read once.
         seed: any integer; different seeds give unrelated corpora from one grammar.
-        label_noise: probability in [0, 0.5) with which a label is flipped.
+        label_noise: share of flipped labels, in [0, 0.5); in every hundred reviews, not only on average.
         median_words: median length of a review, 8 or more; IMDb's is 174.
         recipe: how often each phenomenon occurs.
 
@@ -66,11 +69,11 @@ def generate_demo(
     ):
         if value < least:
             raise UsageError("demo", f"number too small (got {name}={value})", expected=f"{least} or more")
-    # Scaling by a power of two is exact, so the threshold is the same integer everywhere.
-    threshold = int(label_noise * (1 << _PROBABILITY_BITS))
+    # Scaling by a power of two is exact, so the rate is the same integer everywhere.
+    noise_rate = int(label_noise * (1 << _PROBABILITY_BITS))
     sizes = {"train": train, "validation": validation, "test": test}
     parts = {
-        name: _generate_split(Stream.keyed(seed, place).bits(), size, threshold, median_words, recipe)
+        name: _generate_split(Stream.keyed(seed, place).bits(), size, noise_rate, median_words, recipe)
         for place, (name, size) in enumerate(sizes.items())
     }
     return Dataset(
@@ -84,16 +87,31 @@ def generate_demo(
     )
 
 
-def _generate_split(key: int, size: int, threshold: int, median_words: int, recipe: Recipe) -> Split:
+def _generate_split(key: int, size: int, noise_rate: int, median_words: int, recipe: Recipe) -> Split:
     texts: list[str] = []
     annotations: list[Annotation] = []
     labels = np.empty(size, np.int32)
+    flipped: set[int] = set()
     for index in range(size):
+        if index % NOISE_BLOCK == 0:
+            flipped = _choose_flipped(key, index // NOISE_BLOCK, noise_rate)
         stream = Stream.keyed(key, index)
-        # Drawn first, so that the noise of a review does not hang on what it says.
-        is_flipped = stream.below(1 << _PROBABILITY_BITS) < threshold
         text, annotation = write_review(stream, recipe, plan_review(stream, recipe, median_words))
         texts.append(text)
         annotations.append(annotation)
-        labels[index] = annotation.label ^ is_flipped
+        labels[index] = annotation.label ^ (index in flipped)
     return Split(labels, texts=texts, annotations=annotations)
+
+
+def _choose_flipped(key: int, block: int, noise_rate: int) -> set[int]:
+    """The reviews of a block whose labels are flipped, as many as keep the running share nearest the rate."""
+    start = block * NOISE_BLOCK
+    first, last = (_round_share(index * noise_rate) for index in (start, start + NOISE_BLOCK))
+    places = list(range(start, start + NOISE_BLOCK))
+    # A key that no review has: reviews count from 0.
+    Stream.keyed(key, -1 - block).shuffle(places)
+    return set(places[: last - first])
+
+
+def _round_share(scaled: int) -> int:
+    return (2 * scaled + (1 << _PROBABILITY_BITS)) >> (_PROBABILITY_BITS + 1)

@@ -62,12 +62,13 @@ def weigh_evidence(roles: Iterable[int]) -> int:
 def reach_best_accuracy(label_noise: float) -> float:
     """The expected accuracy of a reader who understands every review: what no classifier can beat.
 
-    The words fix the true label, and each label is flipped on its own with probability ``label_noise``, so
-    the Bayes classifier predicts the true label and errs exactly on the flipped reviews. On a finite test
-    part the share of flipped labels scatters around the noise, by sqrt(noise * (1 - noise) / n).
+    The words fix the true label, and whether it is flipped hangs on nothing that a reader sees, so the Bayes
+    classifier predicts the true label and errs exactly on the flipped reviews. Flips go by quota, so that a
+    finite part has its share of them too: exactly, where its size times the noise is a whole number in
+    hundreds of reviews, and to within a block's few flips otherwise.
 
     Args:
-        label_noise: probability in [0, 0.5).
+        label_noise: share in [0, 0.5).
 
     Raises:
         UsageError: the noise is outside its range.
@@ -76,7 +77,7 @@ def reach_best_accuracy(label_noise: float) -> float:
         raise UsageError(
             "demo",
             f"label noise out of range (got label_noise={label_noise})",
-            expected="a probability from 0 up to, but not including, 0.5",
+            expected="a share from 0 up to, but not including, 0.5",
             action="0.04",
         )
     return 1.0 - label_noise
