@@ -149,16 +149,18 @@ def test_more_or_less_masked_padding_changes_nothing(name: str, time: int) -> No
     np.testing.assert_allclose(np.asarray(free(other)), np.asarray(network(tokens)), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", FREE_LENGTH)
-def test_free_length_trains_with_dropout(name: str) -> None:
-    spec = tiny(name)
-    if not getattr(spec, "dropout", 0.0):
-        spec = tiny(name, dropout=0.5)
-    network = loosen_length(build_model(spec, seed=3))
-    tokens = sequences(np.random.default_rng(2), 7, 4, 1)
-    twice = [np.asarray(network(tokens, training=True)) for _ in range(2)]
-    assert np.abs(twice[0] - twice[1]).max() > 0, "dropout must be on while training"
-    assert np.abs(np.asarray(network(tokens)) - np.asarray(network(tokens))).max() == 0
+@pytest.mark.parametrize("any_length", [False, True])
+@pytest.mark.parametrize("name", ["lstm", "bilstm", "cnn_gru_dropout"])
+def test_dropout_is_on_in_training_and_off_in_prediction(name: str, any_length: bool) -> None:
+    tokens = sequences(np.random.default_rng(2), 7, 4, 1, 9)
+    batch = SequenceBatch(tokens, np.array([0, 1, 0, 1], np.int32), np.ones(4, np.float32))
+    losses, predictions = [], []
+    for dropout in (0.0, 0.6):
+        network = Network(tiny(name, dropout=dropout), seed=1, learning_rate=1e-2, any_length=any_length)
+        predictions.append(network.probabilities(network.initial_state(), tokens))
+        losses.append(float(network.step(network.initial_state(), batch)[1]))
+    assert losses[0] != losses[1]
+    np.testing.assert_array_equal(*predictions)
 
 
 @pytest.mark.parametrize("name", NEURAL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from inspect import signature
 from typing import Any
 
 from unrolled.models.spec import ModelSpec, make_spec
@@ -95,7 +96,9 @@ def loosen_length(network: Any) -> Any:
         def call(self, tokens: Any, training: bool = False) -> Any:
             outputs = tokens
             for layer in self.parts:
-                outputs = layer(outputs)  # Keras hands ``training`` and the mask on by itself
+                # The mask travels with the tensor. The phase does not: a stateless call opens no context for it.
+                phase = {"training": training} if "training" in signature(layer.call).parameters else {}
+                outputs = layer(outputs, **phase)
             return outputs
 
     return AnyLength()
