@@ -25,6 +25,7 @@ from bad_tables import (
     line,
     parquet,
     train_and_test,
+    unnamed_dictionary_parquet,
 )
 from imdb_files import npy
 
@@ -163,6 +164,7 @@ PARQUET = [
     case("no rows", parquet({"text": [], "label": []}), r"of the wrong kind|no rows"),
     case("dense pages", dense_parquet, r"reviews\.parquet: it would unfold too much"),
     case("dictionary bomb", dictionary_parquet, r"reviews\.parquet, row \d+: the file unfolds into too much"),
+    case("dictionary bomb unnamed", unnamed_dictionary_parquet, r"reviews\.parquet: it is not clear"),
     case("row bomb", endless_parquet, r"reviews\.parquet: it declares too many rows .*11,000,000"),
     case("10 MB field", parquet(good_columns(text=["a" * BIG, "b"])), r"row 1: a field is too large"),
     case(

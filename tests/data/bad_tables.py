@@ -68,18 +68,25 @@ def damage_footer(content: bytes) -> bytes:
 
 
 def dense_parquet(folder: Path) -> Path:
-    """80 MB in a few kilobytes: every page compresses a thousandfold."""
-    texts = pa.array(["a" * 8_000_000, "b" * 8_000_000] * 5)
-    labels = pa.array(["pos", "neg"] * 5)
+    """72 MB in a few kilobytes: every page compresses a thousandfold."""
+    texts = pa.array(["a" * 9_000_000, "b" * 9_000_000] * 4)
+    labels = pa.array(["pos", "neg"] * 4)
     return parquet({"text": texts, "label": labels}, compression="zstd", use_dictionary=False)(folder)
 
 
 def dictionary_parquet(folder: Path) -> Path:
-    """Five terabytes as a million references to one text, which no declared size tells."""
-    indices = pa.array([0] * 1_000_000, pa.int32())
+    """A hundred gigabytes as twenty thousand references to one text, which no declared size tells."""
+    indices = pa.array([0] * 20_000, pa.int32())
     texts = pa.DictionaryArray.from_arrays(indices, pa.array(["a" * 5_000_000]))
     labels = pa.DictionaryArray.from_arrays(indices, pa.array(["pos"]))
     return parquet({"text": texts, "label": labels})(folder)
+
+
+def unnamed_dictionary_parquet(folder: Path) -> Path:
+    """The same in columns whose names say nothing, so that a sample must be looked at."""
+    indices = pa.array([0] * 2_000, pa.int32())
+    texts = pa.DictionaryArray.from_arrays(indices, pa.array(["a" * 5_000_000]))
+    return parquet({"a": texts, "b": texts})(folder)
 
 
 def endless_parquet(folder: Path) -> Path:

@@ -42,7 +42,7 @@ def check_same(ours: Split, theirs: tuple[np.ndarray, np.ndarray]) -> None:
     assert ours.labels.tolist() == theirs[1].tolist()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(
     content=parts(),
     num_words=st.none() | st.integers(0, 420),

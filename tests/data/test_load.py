@@ -72,6 +72,9 @@ def test_the_digest_tells_contents_apart(tmp_path: Path) -> None:
         [(ROWS[0][0], "neg"), *ROWS[1:]],
         [(x, y + "x") for x, y in ROWS],
         ROWS[:3],
+        [("ab", "x"), ("c", "y")],
+        [("a", "x"), ("bc", "y")],
+        [("ab", "x"), ("c", "yz")],
     ]
     digests = {load_dataset(write_csv(tmp_path / f"{i}.csv", rows)).sha256 for i, rows in enumerate(variants)}
     assert len(digests) == len(variants)
@@ -246,6 +249,20 @@ def test_options_that_do_not_apply_are_refused(
     with pytest.raises(UsageError) as caught:
         load_dataset(paths.get(source, source), **options)  # type: ignore[arg-type]
     assert caught.value.exit_code == 2
+
+
+def test_the_generated_corpus_has_the_size_and_seed_that_were_asked_for() -> None:
+    dataset = load_dataset("demo", size=60, seed=3)
+    assert dataset.validation is not None
+    assert dataset.test is not None
+    assert (dataset.name, len(dataset.train), len(dataset.validation), len(dataset.test)) == (
+        "demo",
+        60,
+        10,
+        20,
+    )
+    assert load_dataset("demo", size=60, seed=3).train.texts == dataset.train.texts
+    assert load_dataset("demo", size=60, seed=4).train.texts != dataset.train.texts
 
 
 def test_names_are_sources_and_paths_are_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

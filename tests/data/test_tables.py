@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from unrolled.data.tables.columns import ColumnRequest, choose_columns
@@ -65,6 +65,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", WRITERS)
+@settings(max_examples=40)
 @example([("", "x"), ("\r", "y"), ("\n\r\n", " x "), ('"', '"'), ("\ufeff", "\ufeff")])
 @given(rows=TABLES)
 def test_what_was_written_is_read(name: str, folder: Path, rows: list[tuple[str, str]]) -> None:
@@ -92,6 +93,7 @@ def first_bad_byte(payload: bytes) -> int | None:
     return None
 
 
+@settings(max_examples=40)
 @given(st.binary(max_size=60), st.integers(0, 3))
 def test_the_first_bad_byte_is_found_where_python_finds_it(folder: Path, noise: bytes, before: int) -> None:
     # The noise straddles the border of two chunks.

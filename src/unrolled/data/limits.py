@@ -39,7 +39,7 @@ RATIO_FLOOR_BYTES = 64 * 2**20
 MAX_UNPACKED_BYTES = 4 * 2**30
 """Bytes that one archive or column may unfold into."""
 
-MAX_MEMBERS = 250_000
+MAX_MEMBERS = 150_000
 """Members of one tar archive; IMDb's has about 100,000."""
 
 MAX_TOKEN = 10_000_000

@@ -94,14 +94,14 @@ def load_dataset(
 def load_demo(request: LoadRequest) -> Dataset:
     """The generated corpus; ``size`` sets its training part, and the others in proportion."""
     _refuse_options("demo", request, "text_column", "label_column", "test")
-    if request.size is not None and request.size < 8:
-        raise UsageError("demo", f"too few reviews (got size={request.size})", expected="8 or more")
+    if request.size is not None and request.size < 12:
+        raise UsageError("demo", f"too few reviews (got size={request.size})", expected="12 or more")
     from unrolled.data.demo import generate_demo
 
     if request.size is None:
         return generate_demo(seed=request.seed)
     return generate_demo(
-        train=request.size, validation=request.size // 4, test=request.size // 2, seed=request.seed
+        train=request.size, validation=request.size // 6, test=request.size // 3, seed=request.seed
     )
 
 

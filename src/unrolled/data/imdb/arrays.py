@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import re
 import struct
 import zipfile
@@ -49,19 +50,9 @@ def read_members(path: Path, wanted: Sequence[str]) -> dict[str, Member]:
     """
     where = show_path(path)
     _check_zip_end(path, where)
-    found: dict[str, Member] = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            infos = {info.filename: info for info in archive.infolist()}
-            if len(infos) != len(archive.infolist()):
-                raise _broken(where, "two members have the same name")
-            for name in wanted:
-                member = f"{name}.npy"
-                if member not in infos:
-                    raise _broken(where, f"the array {name} is missing (got {shorten(sorted(infos), 160)})")
-                _check_size(f"{where}, {member}", infos[member])
-                payload = archive.read(member)
-                found[name] = _parse(f"{where}, {member}", payload)
+            payloads = {name: _read_member(archive, where, f"{name}.npy") for name in wanted}
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -71,7 +62,23 @@ def read_members(path: Path, wanted: Sequence[str]) -> dict[str, Member]:
         struct.error,
     ) as error:
         raise _broken(where, f"it cannot be read as .npz ({one_line(error)})") from None
-    return found
+    except OSError as error:
+        # A damaged directory sends the reader to places before the file's beginning.
+        if error.errno != errno.EINVAL:
+            raise
+        raise _broken(where, "it cannot be read as .npz (its directory is damaged)") from None
+    return {name: _parse(f"{where}, {name}.npy", payload) for name, payload in payloads.items()}
+
+
+def _read_member(archive: zipfile.ZipFile, where: str, member: str) -> bytes:
+    infos = [info for info in archive.infolist() if info.filename == member]
+    if len(infos) != 1:
+        shown = shorten(sorted(archive.namelist()), 160)
+        raise _broken(
+            where, f"the array {member.removesuffix('.npy')} is missing or there twice (got {shown})"
+        )
+    _check_size(f"{where}, {member}", infos[0])
+    return archive.read(infos[0])
 
 
 def read_integers(member: Member) -> LongArray:

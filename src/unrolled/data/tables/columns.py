@@ -13,6 +13,9 @@ from unrolled.errors import DataError, UsageError, nearest
 SAMPLE_ROWS = 1_000
 """Rows that are looked at when names do not tell."""
 
+LOOK_CHARACTERS = 1_000
+"""Characters of each text that are looked at."""
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -164,7 +167,7 @@ def _looks_like_text(values: Sequence[Any]) -> bool:
     texts = [value for value in values if isinstance(value, str) and value]
     if len(texts) < 2 or len(texts) < len(values) / 2:
         return False
-    mean_words = sum(text.count(" ") + 1 for text in texts) / len(texts)
+    mean_words = sum(text.count(" ", 0, LOOK_CHARACTERS) + 1 for text in texts) / len(texts)
     return mean_words >= 3 and len(set(texts)) > len(texts) / 2
 
 

@@ -34,16 +34,16 @@ def read_parquet(path: Path, where: str, request: ColumnRequest) -> Table:
         schema = file.schema_arrow
         names = list(schema.names)
         _check_rows(where, file.metadata)
-        choice = choose_columns(where, names, request, lambda: _sample(where, file))
+        _check_sizes(path, where, file.metadata)
+        choice = choose_columns(where, names, request, lambda: _sample(path, where, schema))
         columns = [name for name in (choice.text, choice.label, choice.split) if name is not None]
         _check_kinds(where, schema, choice)
-        _check_sizes(where, file.metadata, columns)
         strings = [name for name in columns if _is_string(schema.field(name).type)]
-        file = pq.ParquetFile(path, read_dictionary=strings)
+        file = pq.ParquetFile(path, read_dictionary=strings, page_checksum_verification=True)
         builder = TableBuilder(where, names, "row")
         for group in range(file.num_row_groups):
             _add_group(builder, file.read_row_group(group, columns=columns, use_threads=False), choice)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         # Arrow reports a broken file as OSError too; the disk's own failures carry a number.
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -100,23 +100,21 @@ def _check_rows(where: str, metadata: Any) -> None:
         )
 
 
-def _check_sizes(where: str, metadata: Any, columns: Sequence[str]) -> None:
-    """Holds the sizes that the footer declares against the limits."""
-    unpacked = packed = 0
-    for group in range(metadata.num_row_groups):
-        chunks = metadata.row_group(group)
-        for index in range(chunks.num_columns):
-            chunk = chunks.column(index)
-            if chunk.path_in_schema in columns:
-                unpacked += chunk.total_uncompressed_size
-                packed += chunk.total_compressed_size
-    too_dense = unpacked > limits.RATIO_FLOOR_BYTES and unpacked > limits.MAX_RATIO * max(packed, 1)
-    if too_dense or unpacked > limits.MAX_UNPACKED_BYTES or packed < 0 or unpacked < 0:
+def _check_sizes(path: Path, where: str, metadata: Any) -> None:
+    """Holds the size that the footer declares against the limits.
+
+    The row groups' own totals are read, not those of their columns: on some damaged footers Arrow ends
+    the whole process when asked for a column.
+    """
+    packed = path.stat().st_size
+    unpacked = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    too_dense = unpacked > limits.RATIO_FLOOR_BYTES and unpacked > limits.MAX_RATIO * packed
+    if too_dense or not 0 <= unpacked <= limits.MAX_UNPACKED_BYTES:
         raise DataError(
             where,
             f"it would unfold too much (got {unpacked:,} bytes out of {packed:,})",
             expected=f"up to {limits.MAX_UNPACKED_BYTES:,} bytes, and {limits.MAX_RATIO} for one packed byte",
-            action="check where the file comes from; write it again with fewer rows",
+            action="check where the file comes from; write texts and labels to a file of their own",
         )
 
 
@@ -149,54 +147,63 @@ def _is_string(kind: Any) -> bool:
     return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
 
 
-def _sample(where: str, file: Any) -> dict[str, list[Any]]:
+def _sample(path: Path, where: str, schema: Any) -> dict[str, list[Any]]:
     """The first rows of every column that could be a text or a label."""
+    import pyarrow.parquet as pq
     import pyarrow.types as kinds
 
-    schema = file.schema_arrow
-    names = [
-        f.name for f in schema if _is_string(f.type) or kinds.is_integer(f.type) or kinds.is_boolean(f.type)
-    ]
-    _check_sizes(where, file.metadata, names)
+    strings = [field.name for field in schema if _is_string(field.type)]
+    names = strings + [f.name for f in schema if kinds.is_integer(f.type) or kinds.is_boolean(f.type)]
+    file = pq.ParquetFile(path, read_dictionary=strings)
     for batch in file.iter_batches(batch_size=SAMPLE_ROWS, columns=names, use_threads=False):
-        return {name: batch.column(name).to_pylist() for name in names}
+        return {name: _values(where, [batch.column(name)], 1) for name in names}
     return {}
 
 
 def _add_group(builder: TableBuilder, group: Any, choice: ColumnChoice) -> None:
     first = builder.num_rows + 1
-    texts = _values(builder, group.column(choice.text), first)
-    labels = [
-        _label(builder, value, row)
-        for row, value in enumerate(_values(builder, group.column(choice.label), first), first)
-    ]
+    columns = {name: _values(builder.where, group.column(name).chunks, first) for name in group.column_names}
+    texts, labels = columns[choice.text], columns[choice.label]
     if choice.split is None:
         for row, (text, label) in enumerate(zip(texts, labels, strict=True), first):
-            builder.add(row, text, label)
+            builder.add(row, text, _label(builder, label, row))
         return
-    splits = _values(builder, group.column(choice.split), first)
-    for row, (text, label, split) in enumerate(zip(texts, labels, splits, strict=True), first):
-        builder.add(row, text, label, split or "")
+    for row, (text, label, split) in enumerate(zip(texts, labels, columns[choice.split], strict=True), first):
+        builder.add(row, text, _label(builder, label, row), split or "")
 
 
-def _values(builder: TableBuilder, column: Any, first: int) -> list[Any]:
-    """A column's values; equal strings of one dictionary are one object."""
+def _values(where: str, chunks: Sequence[Any], first: int) -> list[Any]:
+    """A column's values from row ``first`` on; equal strings of one dictionary are one object."""
     found: list[Any] = []
-    for chunk in column.chunks:
+    for chunk in chunks:
         if not hasattr(chunk, "dictionary"):
             found += chunk.to_pylist()
             continue
+        indices = chunk.indices.to_pylist()
+        _check_indices(where, indices, len(chunk.dictionary), first + len(found))
         try:
             words = chunk.dictionary.to_pylist()
         except UnicodeDecodeError:
-            raise _undecodable(builder.where, chunk, first + len(found)) from None
-        found += [None if index is None else words[index] for index in chunk.indices.to_pylist()]
+            raise _undecodable(where, chunk.dictionary, indices, first + len(found)) from None
+        found += [None if index is None else words[index] for index in indices]
     return found
 
 
-def _undecodable(where: str, chunk: Any, first: int) -> DataError:
-    words = chunk.dictionary
-    for row, index in enumerate(chunk.indices.to_pylist(), first):
+def _check_indices(where: str, indices: Sequence[int | None], num_words: int, first: int) -> None:
+    """Refuses references to nowhere, which Arrow passes on as they stand in a damaged page."""
+    present = [index for index in indices if index is not None]
+    if present and not 0 <= min(present) <= max(present) < num_words:
+        wrong = next(i for i, index in enumerate(indices) if index is not None and not 0 <= index < num_words)
+        raise DataError(
+            f"{where}, row {first + wrong}",
+            f"the page is damaged (got reference {indices[wrong]} into {num_words:,} strings)",
+            expected="a whole Parquet file",
+            action="write or download the file again",
+        )
+
+
+def _undecodable(where: str, words: Any, indices: Sequence[int | None], first: int) -> DataError:
+    for row, index in enumerate(indices, first):
         try:
             if index is not None:
                 words[index].as_py()
