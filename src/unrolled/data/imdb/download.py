@@ -46,8 +46,8 @@ def _fetch(known: KnownFile, folder: Path) -> Path:
         if response is not None:
             response.close()
         raise MachineError(
-            known.name,
-            f"it is not on this machine and cannot be fetched ({_reason(error)})",
+            "imdb",
+            f"{known.name} is not on this machine and cannot be fetched ({_reason(error)})",
             expected="the network, or a copy of IMDb here",
             action=ways_to_bring(folder),
         ) from None
