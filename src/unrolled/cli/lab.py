@@ -97,7 +97,10 @@ def load_corpus(
     from unrolled.data.encoding import encode_dataset
     from unrolled.data.load import load_dataset
 
-    return encode_dataset(load_dataset(source, **columns), protocol=protocol)
+    return encode_dataset(
+        load_dataset(source, text_column=columns["text_column"], label_column=columns["label_column"]),
+        protocol=protocol,
+    )
 
 
 def save(folder: Path, text: str) -> None:

@@ -22,7 +22,7 @@ def _device_obstacle() -> str | None:
         return f"the Keras backend is {keras.backend.backend()}, not jax"
     import jax
 
-    device = jax.config.jax_default_device
+    device = getattr(jax.config, "jax_default_device", None)
     platform = getattr(device, "platform", device) or jax.default_backend()
     if platform != "cpu":
         return f"the device is a {platform}, not a CPU"
@@ -103,7 +103,7 @@ class FusedLoop:
         if mask is not None and layer.zero_output_for_mask:
             computed = kept[:, ::-1] if layer.go_backwards else kept
             last = jnp.where(computed[:, -1:], last, 0)
-            outputs = jnp.where(computed[:, :, None], outputs, 0) if every else outputs
+            outputs = None if outputs is None else jnp.where(computed[:, :, None], outputs, 0)
         return last, outputs if every else jnp.expand_dims(last, 1), list(states)
 
     def _kernel_call(self) -> tuple[str, tuple[Tensor, ...]]:

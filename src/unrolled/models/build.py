@@ -96,7 +96,7 @@ def loosen_length(network: Any) -> Any:
         def call(self, tokens: Any, training: bool = False) -> Any:
             outputs = tokens
             for layer in self.parts:
-                # The mask travels with the tensor. The phase does not: a stateless call opens no context for it.
+                # The mask travels with the tensor; the phase does not, as a stateless call opens no context.
                 phase = {"training": training} if "training" in signature(layer.call).parameters else {}
                 outputs = layer(outputs, **phase)
             return outputs
