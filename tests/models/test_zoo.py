@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from functools import cache
 
 import numpy as np
 import pytest
@@ -99,22 +100,28 @@ def test_specs_are_frozen_and_checked() -> None:
         parse_spec({"units": 3})
 
 
-@pytest.mark.parametrize("name", NEURAL)
-@pytest.mark.parametrize("classes", [2, 3])
+@cache
+def network_of(name: str, classes: int = 2) -> Network:
+    """A tiny network without dropout, compiled once for all tests that can share it."""
+    settings = {"dropout": 0.0} if "dropout" in architectures().get(name).spec.model_fields else {}
+    return Network(tiny(name, classes=classes, **settings), seed=2, learning_rate=2e-2, any_length=False)
+
+
+@pytest.mark.parametrize(("name", "classes"), [*((name, 2) for name in NEURAL), ("lstm", 3), ("cnn", 3)])
 def test_probabilities_and_gradients_are_sound(name: str, classes: int) -> None:
     import jax
 
-    network = Network(tiny(name, classes=classes), seed=1, learning_rate=1e-2, any_length=False)
-    tokens = sequences(np.random.default_rng(0), 12, 5, 1, 0)
+    network = network_of(name, classes)
+    tokens = sequences(np.random.default_rng(0), 12, 11, 9, 8, 6, 5, 1, 0)
     state = network.initial_state()
     found = network.probabilities(state, tokens)
-    assert found.shape == (4, classes)
+    assert found.shape == (8, classes)
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-6)
     alone = np.concatenate([network.probabilities(state, row[None]) for row in tokens])
     np.testing.assert_allclose(found, alone, atol=1e-6)
 
-    labels = np.arange(4, dtype=np.int32) % classes
-    batch = SequenceBatch(tokens, labels, np.ones(4, np.float32))
+    labels = np.arange(8, dtype=np.int32) % classes
+    batch = SequenceBatch(tokens, labels, np.ones(8, np.float32))
     before = jax.device_get(state.trainable)
     after, loss, _ = network.step(state, batch)
     assert np.isfinite(float(loss))
@@ -138,8 +145,9 @@ def test_masked_padding_never_changes_a_prediction(name: str) -> None:
     assert np.abs(np.asarray(word(tokens)) - plain)[1:].max() > 1e-4, "padding as a word must show"
 
 
-@pytest.mark.parametrize("name", FREE_LENGTH)
-@pytest.mark.parametrize("time", [7, 8, 13])
+@pytest.mark.parametrize(
+    ("name", "time"), [*((name, 13) for name in FREE_LENGTH), ("cnn_lstm", 7), ("cnn_lstm", 8), ("lstm", 7)]
+)
 def test_more_or_less_masked_padding_changes_nothing(name: str, time: int) -> None:
     network = build_model(tiny(name), seed=3)
     tokens = sequences(np.random.default_rng(2), 7, 4, 1)
@@ -165,10 +173,9 @@ def test_dropout_is_on_in_training_and_off_in_prediction(name: str, any_length: 
 
 @pytest.mark.parametrize("name", NEURAL)
 def test_overfits_eight_examples_and_repeats_its_bits(name: str) -> None:
-    settings = {"dropout": 0.0} if "dropout" in architectures().get(name).spec.model_fields else {}
     tokens = sequences(np.random.default_rng(5), 12, 11, 9, 8, 6, 5, 4, 2)
     batch = SequenceBatch(tokens, np.array([0, 1] * 4, np.int32), np.ones(8, np.float32))
-    network = Network(tiny(name, **settings), seed=2, learning_rate=2e-2, any_length=False)
+    network = network_of(name)
 
     def train(steps: int):
         state = network.initial_state()
