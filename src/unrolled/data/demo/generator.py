@@ -31,7 +31,7 @@ def generate_demo(
     test: int = 2000,
     seed: int = 0,
     label_noise: float = 0.04,
-    median_words: int = 40,
+    median_words: int = 48,
     recipe: Recipe = DEFAULT_RECIPE,
 ) -> Dataset:
     """A generated corpus of film reviews with the role of every word and the evidence of every review.

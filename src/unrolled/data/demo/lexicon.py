@@ -106,18 +106,23 @@ DAYS = "Monday Friday Sunday Saturday Tuesday Thursday Wednesday January June Oc
 
 # --- filler, put together from parts -------------------------------------------------------------------
 
-COMPOUND_HEADS = "yard mill gate house ford wick stead field bridge works mark fall"
+COMPOUND_HEADS = "yard mill gate house ford wick stead field bridge works mark fall wright keeper monger lane"
 COMPOUND_MODIFIERS = (
     "water salt glass moon stone river north wind copper lamp fox sand iron hay oak rope snow bell crow "
     "thorn clay silver wool honey ash peat tin reed frost amber cedar flint marsh coal barley harbour "
     "linen plum"
 )
-FIRST_NAME_STARTS = "Ma Jo El Tho An Ri Le So Mi Ha Cla Vi Be Ro Da Ni Ka Fe Lu Ga Te Is Or Pe"
+FIRST_NAME_STARTS = (
+    "Ma Jo El Tho An Ri Le So Mi Ha Cla Vi Be Ro Da Ni Ka Fe Lu Ga Te Is Or Pe Sil Ever Wil Am"
+)
 FIRST_NAME_ENDS = "ra nas la ren ton ria lia mon na bert ver ko vin dra lo rik sa than mira zo"
 SURNAME_STARTS = (
-    "Hart Tell Mor Lind Wester Cald Brand Hol Farn Ask Whit Grant Kel Rad Stan Thorn Ost Bel Cran Dun Ell "
+    "Hart Tell Mor Lind Wester Cald Brand Holm Farn Ask Whit Grant Kel Rad Stan Thorn Ost Bel Cran Dun Ell "
     "Fair Gil Hux Ing Jar Kirk Lang Mar Nor"
 )
 SURNAME_ENDS = "well man ley berg ton son ford wood ham by strom wick field sen dale mond low croft"
-PLACE_STARTS = "Ald Bran Car Dor Eller Fen Glen Hallow Ivy Kings Lang Mill Nether Old Penn Quill Rook Sel"
+PLACE_STARTS = (
+    "Ald Bran Car Dor Eller Fen Glen Hallow Ivy Kings Lang Mill Nether Old Penn Quill Rook Sel "
+    "Thistle Under Vale West Yar Ash Black Cold Dun East Fal Grey"
+)
 PLACE_ENDS = "ton mouth bury wick holm ford stadt port moor haven gate minster"
