@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
+from itertools import product, zip_longest
 from math import gcd
 
 from unrolled.data.demo import lexicon
@@ -19,7 +19,7 @@ from unrolled.data.demo.truth import FILLER, NEGATOR, ROLES
 # {gap} puts distance between a negator and its word; {very} is there when the claim is intensified.
 PLAIN = """
 the {aspect} is {gap} {very} {adjective}
-the {aspect} of this {film} was {gap} {very} {adjective}
+the {part} of this {film} was {gap} {very} {adjective}
 I would call the {aspect} {gap} {very} {adjective}
 I found the {aspect} {gap} {very} {adjective}
 one would describe the {aspect} as {gap} {very} {adjective}
@@ -35,7 +35,7 @@ one would call the {aspect} {gap} a {noun}
 
 NEGATED = """
 the {aspect} is {not} {gap} {very} {adjective}
-the {aspect} of this {film} was {not} {gap} {very} {adjective}
+the {part} of this {film} was {not} {gap} {very} {adjective}
 I would {not} call the {aspect} {gap} {very} {adjective}
 I {never} found the {aspect} {gap} {very} {adjective}
 one would {not} describe the {aspect} as {gap} {very} {adjective}
@@ -119,13 +119,13 @@ the second act takes us to a {neutral} {compound} by the {thing}
 between the {thing} and the {thing} there is a {neutral} {thing}
 it is set in {place} , where a {job} {carries} {number} {unit} of work
 the camera {carries} the {thing} , the {thing} and the {neutral} {thing}
-{surname} wrote the {aspect} in {number} {unit}
+{surname} wrote the {part} in {number} {unit}
 every {day} the {job} walks {adverb} to the {compound}
-the {aspect} begins at a {compound} and ends at a {thing}
-it runs for {number} {unit} in the version that {place} saw
+the {film} begins at a {compound} and ends at a {thing}
+it took {number} {unit} to film , most of them in {place}
 {first} and {first} meet at the {thing} , {number} {unit} after the {thing}
 the {neutral} {thing} , the {neutral} {thing} and the {compound} return in the last act
-{first} {surname} , once a {job} , lives {adverb} in {place}
+{first} {surname} , once a {job} , lives alone in {place}
 a {genre} about a {job} , a {thing} and a {neutral} {compound}
 behind the {compound} a {human} {job} {carries} a {thing} for {first}
 by {day} the {thing} is in {place} and the {job} is on the road
@@ -166,11 +166,18 @@ def _compose(starts: str, ends: str) -> list[str]:
     return [words[place * step % len(words)] for place in range(len(words))]
 
 
+def _interleave(first: str, second: str) -> list[str]:
+    """The words of both lists in turns, the longer list's rest at the end."""
+    pairs = zip_longest(first.split(), second.split())
+    return [word for pair in pairs for word in pair if word is not None]
+
+
 @cache
 def lists() -> dict[str, Table]:
     """Filler and negators by the name that patterns use for them; all fall off as Zipf's law says."""
     return {
-        "aspect": Table.zipf(lexicon.ASPECTS.split(), 2),
+        "aspect": Table.zipf(_interleave(lexicon.FILM_NOUNS, lexicon.FILM_PARTS), 2),
+        "part": Table.zipf(lexicon.FILM_PARTS.split(), 2),
         "film": Table.zipf(lexicon.FILM_NOUNS.split(), 1),
         "job": Table.zipf(lexicon.JOBS.split(), 2),
         "thing": Table.zipf(lexicon.NOUNS.split(), 4),

@@ -29,9 +29,9 @@ INTENSIFIERS = "truly utterly deeply thoroughly"
 # --- the film and its parts --------------------------------------------------------------------------
 
 FILM_NOUNS = "film movie picture"
-ASPECTS = (
-    "film story acting script movie ending plot picture direction cast dialogue music photography pacing "
-    "production editing premise opening finale score"
+FILM_PARTS = (
+    "story acting script ending plot direction cast dialogue music photography pacing production editing "
+    "premise opening finale score"
 )
 
 # --- filler, by hand, most frequent first --------------------------------------------------------------
@@ -57,7 +57,7 @@ NOUNS = (
     "portrait statue necklace ring watch clock lamp candle lantern match cigarette knife rope ladder net "
     "sail compass wheel bicycle motorcycle tractor wagon carriage sledge balloon parachute coat hat glove "
     "boot scarf blanket pillow bed chair desk drawer cupboard trunk box parcel stamp ticket passport visa "
-    "contract will lottery loan mortgage strike trial jury witness rumour promise bet duel feud ransom "
+    "contract lottery loan mortgage strike trial jury witness rumour promise bet duel feud ransom "
     "robbery forgery kidnapping chase journey voyage pilgrimage holiday reunion funeral christening "
     "birthday harvest festival parade concert rehearsal premiere regatta race wolf fox bear crow gull "
     "pigeon cat goat sheep cow bee spider snake whale salmon willow pine rose tulip fern moss stone bell "
@@ -89,7 +89,7 @@ VERBS = (
 
 ADVERBS = (
     "slowly quietly soon again alone together outside upstairs downstairs twice daily nightly indoors "
-    "abroad overnight sideways backwards halfway elsewhere nearby southward northward ashore offstage "
+    "overnight sideways backwards halfway elsewhere nearby southward northward ashore offstage "
     "uphill downstream barefooted midweek"
 )
 
@@ -106,7 +106,7 @@ DAYS = "Monday Friday Sunday Saturday Tuesday Thursday Wednesday January June Oc
 
 # --- filler, put together from parts -------------------------------------------------------------------
 
-COMPOUND_HEADS = "yard mill gate house ford wick stead field bridge works mark fall wright keeper monger lane"
+COMPOUND_HEADS = "yard mill gate house ford wick stead field bridge works mark fall lane lock croft row"
 COMPOUND_MODIFIERS = (
     "water salt glass moon stone river north wind copper lamp fox sand iron hay oak rope snow bell crow "
     "thorn clay silver wool honey ash peat tin reed frost amber cedar flint marsh coal barley harbour "
