@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import os
 import re
 import shutil
 import subprocess
@@ -96,7 +97,11 @@ def test_every_target_is_in_the_help() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     assert targets is not None
-    run = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    command = ["make", "--silent", "--no-print-directory", "help"]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+    }
+    run = subprocess.run(command, cwd=ROOT, env=outside, capture_output=True, text=True, check=True)
     shown = {line.split()[0] for line in run.stdout.splitlines()[1:]}
     assert shown == set(targets[1].split())
     assert {"install", "lab", "test", "test-all", "check", "bench", "help", "clean"} <= shown

@@ -14,13 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
-from numba.core import cgutils
+from numba import types
 from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
 
 from unrolled.errors import MachineError
+from unrolled.kernels.lanes import INT64
 
 API_MAJOR = 0
 OLDEST_MINOR = 3
@@ -57,114 +57,108 @@ _METADATA_MAJOR, _METADATA_MINOR, _METADATA_TRAITS = 24, 28, 32
 _BUFFER_DATA, _BUFFER_DIMENSIONS = 24, 40
 
 
-def _integer_at(bits: int) -> Any:
-    kind = ir.IntType(bits)
-    result = types.int64 if bits == 64 else types.int32
+def _read(builder: ir.IRBuilder, at: ir.Value, offset: int | ir.Value, bits: int = 64) -> ir.Value:
+    """The integer that lies ``offset`` bytes after the address ``at``."""
+    place = builder.add(at, INT64(offset) if isinstance(offset, int) else offset)
+    return builder.load(builder.inttoptr(place, ir.IntType(bits).as_pointer()))
 
+
+def _write(builder: ir.IRBuilder, value: int, at: ir.Value, offset: int) -> None:
+    place = builder.add(at, INT64(offset))
+    builder.store(ir.IntType(32)(value), builder.inttoptr(place, ir.IntType(32).as_pointer()))
+
+
+# Each of the following is emitted in place: as compiled functions of their own they would add a third to the
+# time of the first compilation.
+
+
+def _record_of(list_offset: int) -> Any:
     @intrinsic  # type: ignore[untyped-decorator]
-    def read(_typing: Any, address: Any) -> Any:
+    def record(_typing: Any, frame: Any, index: Any) -> Any:
         def codegen(_context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
-            return builder.load(builder.inttoptr(arguments[0], kind.as_pointer()))
+            frame, index = arguments
+            return _read(builder, _read(builder, frame, list_offset), builder.mul(index, INT64(8)))
 
-        return result(types.int64), codegen
+        return types.int64(types.int64, types.int64), codegen
 
-    return read
+    return record
 
 
-read_int64 = _integer_at(64)
-read_int32 = _integer_at(32)
+argument = _record_of(_FRAME_ARGUMENTS)
+"""``argument(frame, index)``: the address of an argument's buffer record."""
+result = _record_of(_FRAME_RESULTS)
+"""``result(frame, index)``: the address of a result's buffer record."""
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _write_int32(_typing: Any, address: Any, value: Any) -> Any:
-    def codegen(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
-        builder.store(arguments[1], builder.inttoptr(arguments[0], ir.IntType(32).as_pointer()))
-        return context.get_dummy_value()
+def flags(_typing: Any, frame: Any) -> Any:
+    """``flags(frame)``: the call's only attribute, an int64."""
 
-    return types.void(types.int64, types.int32), codegen
+    def codegen(_context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
+        scalar = _read(builder, _read(builder, arguments[0], _FRAME_ATTRIBUTES), 0)
+        return _read(builder, _read(builder, scalar, _SCALAR_VALUE), 0)
+
+    return types.int64(types.int64), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def address_of(_typing: Any, pointer: Any) -> Any:
-    """The integer address of a ``void *``."""
+    """``address_of(pointer)``: the integer address of a ``void *``."""
 
     def codegen(_context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
-        return builder.ptrtoint(arguments[0], ir.IntType(64))
+        return builder.ptrtoint(arguments[0], INT64)
 
     return types.int64(types.voidptr), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _pointer_to(_typing: Any, address: Any) -> Any:
+def answers_metadata(_typing: Any, frame: Any) -> Any:
+    """``answers_metadata(frame)``: whether XLA only asked for the version; the answer is then written."""
+
     def codegen(_context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+        asked = builder.alloca(ir.IntType(1))
+        builder.store(ir.IntType(1)(0), asked)
+        extension = _read(builder, arguments[0], _FRAME_EXTENSION)
+        with builder.if_then(builder.icmp_signed("!=", extension, INT64(0))):
+            kind = _read(builder, extension, _EXTENSION_TYPE, 32)
+            with builder.if_then(builder.icmp_signed("==", kind, kind.type(_METADATA_EXTENSION))):
+                metadata = _read(builder, extension, _EXTENSION_METADATA)
+                _write(builder, API_MAJOR, metadata, _METADATA_MAJOR)
+                _write(builder, OLDEST_MINOR, metadata, _METADATA_MINOR)
+                _write(builder, 0, metadata, _METADATA_TRAITS)
+                builder.store(ir.IntType(1)(1), asked)
+        return builder.load(asked)
 
-    return types.voidptr(types.int64), codegen
-
-
-@njit
-def answers_metadata(frame):
-    """Whether XLA only asked which version this handler was made for; the answer is then written."""
-    extension = read_int64(frame + _FRAME_EXTENSION)
-    if extension == 0 or read_int32(extension + _EXTENSION_TYPE) != _METADATA_EXTENSION:
-        return False
-    metadata = read_int64(extension + _EXTENSION_METADATA)
-    _write_int32(metadata + _METADATA_MAJOR, np.int32(API_MAJOR))
-    _write_int32(metadata + _METADATA_MINOR, np.int32(OLDEST_MINOR))
-    _write_int32(metadata + _METADATA_TRAITS, np.int32(0))
-    return True
+    return types.boolean(types.int64), codegen
 
 
-@njit
-def argument(frame, index):
-    """The address of argument ``index``'s buffer record."""
-    return read_int64(read_int64(frame + _FRAME_ARGUMENTS) + 8 * index)
+def _array_of(kind: Any, rank: int) -> Any:
+    """``run(buffer)``: a buffer record as numba array of that element type and rank, in place."""
+    array_type = types.Array(kind, rank, "C")
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def array(_typing: Any, buffer: Any) -> Any:
+        def codegen(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
+            dimensions = _read(builder, arguments[0], _BUFFER_DIMENSIONS)
+            shape = [_read(builder, dimensions, 8 * axis) for axis in range(rank)]
+            size = INT64(kind.bitwidth // 8)
+            strides = [size]
+            for length in reversed(shape[1:]):
+                strides.insert(0, builder.mul(strides[0], length))
+            pointer = context.get_data_type(kind).as_pointer()
+            data = builder.inttoptr(_read(builder, arguments[0], _BUFFER_DATA), pointer)
+            made = make_array(array_type)(context, builder)
+            populate_array(made, data=data, shape=shape, strides=strides, itemsize=size, meminfo=None)
+            return made._getvalue()
+
+        return array_type(types.int64), codegen
+
+    return array
 
 
-@njit
-def result(frame, index):
-    """The address of result ``index``'s buffer record."""
-    return read_int64(read_int64(frame + _FRAME_RESULTS) + 8 * index)
-
-
-@njit
-def flags(frame):
-    """The call's only attribute, an int64."""
-    scalar = read_int64(read_int64(frame + _FRAME_ATTRIBUTES))
-    return read_int64(read_int64(scalar + _SCALAR_VALUE))
-
-
-@njit
-def dimension(buffer, axis):
-    """One dimension of a buffer."""
-    return read_int64(read_int64(buffer + _BUFFER_DIMENSIONS) + 8 * axis)
-
-
-@njit
-def floats1(buffer):
-    """A buffer of rank 1 as float32 array, in place."""
-    return carray(_pointer_to(read_int64(buffer + _BUFFER_DATA)), (dimension(buffer, 0),), np.float32)
-
-
-@njit
-def floats2(buffer):
-    """A buffer of rank 2 as float32 array, in place."""
-    shape = (dimension(buffer, 0), dimension(buffer, 1))
-    return carray(_pointer_to(read_int64(buffer + _BUFFER_DATA)), shape, np.float32)
-
-
-@njit
-def floats3(buffer):
-    """A buffer of rank 3 as float32 array, in place."""
-    shape = (dimension(buffer, 0), dimension(buffer, 1), dimension(buffer, 2))
-    return carray(_pointer_to(read_int64(buffer + _BUFFER_DATA)), shape, np.float32)
-
-
-@njit
-def bytes2(buffer):
-    """A buffer of rank 2 as uint8 array, in place; booleans are one byte each."""
-    shape = (dimension(buffer, 0), dimension(buffer, 1))
-    return carray(_pointer_to(read_int64(buffer + _BUFFER_DATA)), shape, np.uint8)
+floats1, floats2, floats3 = (_array_of(types.float32, rank) for rank in (1, 2, 3))
+# Booleans are one byte each.
+bytes2 = _array_of(types.uint8, 2)
 
 
 def check_header(text: str) -> None:

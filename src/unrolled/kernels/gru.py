@@ -7,8 +7,9 @@ Cho et al. (2014) in the form of cuDNN and of Keras' ``reset_after=True``, gates
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import njit
 
 from unrolled.kernels.activations import sigmoid, tanh
 from unrolled.kernels.bridge import (
@@ -22,6 +23,7 @@ from unrolled.kernels.bridge import (
     floats3,
     result,
 )
+from unrolled.kernels.compiled import compiled
 from unrolled.kernels.flags import BACKWARDS, EVERY_OUTPUT, KEEP
 from unrolled.kernels.lanes import Lanes, elementwise
 from unrolled.kernels.products import (
@@ -74,8 +76,8 @@ _step_alone = elementwise("gru_alone", lambda *inputs: _cell(*inputs)[-1:], 7)
 _step_gradient = elementwise("gru_gradient", _cell_gradient, 6)
 
 
-@njit(error_model="numpy")
-def forward(frame):
+@compiled
+def forward(frame: int) -> None:
     """Runs the layer: the arguments and results of one custom call.
 
     Arguments: inputs (batch, time, features), kernel (features, 3 units), recurrent kernel (units, 3
@@ -96,7 +98,8 @@ def forward(frame):
     kept = floats2(result(frame, (2 if every else 1) if keep else 0))
 
     batch, units = inputs.shape[0], recurrent.shape[0]
-    order, lengths, active, offsets, steps = make_schedule(bytes2(argument(frame, 6)), backwards)
+    plan = make_schedule(bytes2(argument(frame, 6)), backwards)
+    order, active, offsets = plan.order, plan.active, plan.offsets
     packed_kernel, packed_recurrent = pack(kernel, False), pack(recurrent, False)
     h = np.empty((batch, units), np.float32)
     take_rows(h_start, order, h)
@@ -105,13 +108,13 @@ def forward(frame):
     rows, h_rows = np.empty(batch, np.int64), np.empty(batch, np.int64)
     point_at_rows(0, batch, h, h_rows)
     if every:
-        spread_before_start(h_start, order, lengths, steps, outputs)
+        spread_before_start(h_start, plan, outputs)
     gate = units * 4
     for k in range(active.size - 1):
         count = active[k]
         fill_rows(count, bias, a)
         fill_rows(count, recurrent_bias, q)
-        point_at_inputs(k, inputs, backwards, order, active, offsets, steps, rows)
+        point_at_inputs(k, inputs, backwards, plan, rows)
         add_product(count, rows, packed_kernel, a)
         add_product(count, h_rows, packed_recurrent, q)
         for place in range(count):
@@ -125,12 +128,12 @@ def forward(frame):
             else:
                 _step_alone(units, sources + (hp,))  # noqa: RUF005
         if every:
-            spread_outputs(k, h, order, active, offsets, steps, outputs)
+            spread_outputs(k, h, plan, outputs)
     put_rows(h, order, floats2(result(frame, 0)))
 
 
-@njit(error_model="numpy")
-def backward(frame):
+@compiled
+def backward(frame: int) -> None:
     """Runs the gradient: the arguments and results of one custom call.
 
     Arguments: those of :func:`forward`, what it kept, the gradient of the last h and, with EVERY_OUTPUT, of
@@ -149,7 +152,8 @@ def backward(frame):
     d_bias, d_recurrent_bias = floats1(result(frame, 3)), floats1(result(frame, 4))
 
     batch, features, units = inputs.shape[0], inputs.shape[2], recurrent.shape[0]
-    order, lengths, active, offsets, steps = make_schedule(mask, backwards)
+    plan = make_schedule(mask, backwards)
+    order, active, offsets = plan.order, plan.active, plan.offsets
     clear_masked(mask, d_inputs)
     packed_kernel, packed_recurrent = pack(kernel, True), pack(recurrent, True)
     d_h = np.zeros((batch, padded(units)), np.float32)
@@ -172,7 +176,7 @@ def backward(frame):
     for k in range(active.size - 2, -1, -1):
         count = active[k]
         if every:
-            gather_output_gradients(k, d_outputs, order, active, offsets, steps, d_h)
+            gather_output_gradients(k, d_outputs, plan, d_h)
         for place in range(count):
             z = start_of(kept) + (offsets[k] + place) * KEPT * gate
             da, dq = d_a_rows[filled + place], d_q_rows[filled + place]
@@ -183,7 +187,7 @@ def backward(frame):
             add_row(GATES * units, (start_of(d_bias), da, start_of(d_bias)))
             add_row(GATES * units, (start_of(d_recurrent_bias), dq, start_of(d_recurrent_bias)))
             before_rows[filled + place] = z + 4 * gate
-        point_at_inputs(k, inputs, backwards, order, active, offsets, steps, input_rows[filled:])
+        point_at_inputs(k, inputs, backwards, plan, input_rows[filled:])
         add_product(count, d_q_rows[filled:], packed_recurrent, d_h)
         filled += count
         if k == 0 or filled + active[k - 1] > room:
@@ -191,13 +195,13 @@ def backward(frame):
             put_input_gradients(filled, input_rows, shift, d_a, d_a_rows, packed_kernel, d_kernel, d_x)
             filled = 0
     if every:
-        gather_gradients_before_start(d_outputs, order, lengths, steps, d_h)
+        gather_gradients_before_start(d_outputs, plan, d_h)
     copy_columns(d_kernel, floats2(result(frame, 1)))
     copy_columns(d_recurrent, floats2(result(frame, 2)))
     put_rows(d_h, order, floats2(result(frame, 5)))
 
 
-def handle_forward(frame):
+def handle_forward(frame: Any) -> int:
     """XLA's entry to :func:`forward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
     at = address_of(frame)
     if not answers_metadata(at):
@@ -205,7 +209,7 @@ def handle_forward(frame):
     return 0
 
 
-def handle_backward(frame):
+def handle_backward(frame: Any) -> int:
     """XLA's entry to :func:`backward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
     at = address_of(frame)
     if not answers_metadata(at):

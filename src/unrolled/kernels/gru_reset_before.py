@@ -8,8 +8,9 @@ pass per real step: z, r, g, r h and h.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import njit
 
 from unrolled.kernels.activations import sigmoid, tanh
 from unrolled.kernels.bridge import (
@@ -23,6 +24,7 @@ from unrolled.kernels.bridge import (
     floats3,
     result,
 )
+from unrolled.kernels.compiled import compiled
 from unrolled.kernels.flags import BACKWARDS, EVERY_OUTPUT, KEEP
 from unrolled.kernels.lanes import Lanes, elementwise
 from unrolled.kernels.products import (
@@ -83,8 +85,8 @@ _gates_back = elementwise("gru_reset_before_gates_gradient", _gates_gradient, 4)
 _candidate_back = elementwise("gru_reset_before_candidate_gradient", _candidate_gradient, 4)
 
 
-@njit(error_model="numpy")
-def forward(frame):
+@compiled
+def forward(frame: int) -> None:
     """Runs the layer: the arguments and results of one custom call.
 
     Arguments and results are those of :func:`unrolled.kernels.gru.forward`; the recurrent bias is not used.
@@ -101,7 +103,8 @@ def forward(frame):
     kept = floats2(result(frame, (2 if every else 1) if keep else 0))
 
     batch, units = inputs.shape[0], recurrent.shape[0]
-    order, lengths, active, offsets, steps = make_schedule(bytes2(argument(frame, 6)), backwards)
+    plan = make_schedule(bytes2(argument(frame, 6)), backwards)
+    order, active, offsets = plan.order, plan.active, plan.offsets
     packed_kernel = pack(kernel, False)
     packed_gates = pack(np.ascontiguousarray(recurrent[:, : 2 * units]), False)
     packed_candidate = pack(np.ascontiguousarray(recurrent[:, 2 * units :]), False)
@@ -117,14 +120,14 @@ def forward(frame):
     # Without KEEP one scratch row for each row of the batch stands in for what is kept.
     scratch = np.empty((1 if keep else batch, KEPT * units), np.float32)
     if every:
-        spread_before_start(h_start, order, lengths, steps, outputs)
+        spread_before_start(h_start, plan, outputs)
     gate = units * 4
     for k in range(active.size - 1):
         count = active[k]
         fill_rows(count, bias, a)
         zero_rows(count, q)
         zero_rows(count, q_h)
-        point_at_inputs(k, inputs, backwards, order, active, offsets, steps, rows)
+        point_at_inputs(k, inputs, backwards, plan, rows)
         add_product(count, rows, packed_kernel, a)
         add_product(count, h_rows, packed_gates, q)
         store = start_of(kept) + offsets[k] * KEPT * gate if keep else start_of(scratch)
@@ -140,12 +143,12 @@ def forward(frame):
             ah = start_of(a) + place * a.shape[1] * 4 + 2 * gate
             _step_candidate(units, (z, ah, start_of(q_h) + place * q_h.shape[1] * 4, hp, z + 2 * gate, hp))
         if every:
-            spread_outputs(k, h, order, active, offsets, steps, outputs)
+            spread_outputs(k, h, plan, outputs)
     put_rows(h, order, floats2(result(frame, 0)))
 
 
-@njit(error_model="numpy")
-def backward(frame):
+@compiled
+def backward(frame: int) -> None:
     """Runs the gradient: the arguments and results of one custom call.
 
     Arguments and results are those of :func:`unrolled.kernels.gru.backward`; the recurrent bias has
@@ -164,7 +167,8 @@ def backward(frame):
     d_bias, d_recurrent_bias = floats1(result(frame, 3)), floats1(result(frame, 4))
 
     batch, features, units = inputs.shape[0], inputs.shape[2], recurrent.shape[0]
-    order, lengths, active, offsets, steps = make_schedule(mask, backwards)
+    plan = make_schedule(mask, backwards)
+    order, active, offsets = plan.order, plan.active, plan.offsets
     clear_masked(mask, d_inputs)
     packed_kernel = pack(kernel, True)
     packed_gates = pack(np.ascontiguousarray(recurrent[:, : 2 * units]), True)
@@ -199,7 +203,7 @@ def backward(frame):
     for k in range(active.size - 2, -1, -1):
         count = active[k]
         if every:
-            gather_output_gradients(k, d_outputs, order, active, offsets, steps, d_h)
+            gather_output_gradients(k, d_outputs, plan, d_h)
         for place in range(count):
             z = start_of(kept) + (offsets[k] + place) * KEPT * gate
             da, dh = d_a_rows[filled + place], start_of(d_h) + place * d_h.shape[1] * 4
@@ -214,7 +218,7 @@ def backward(frame):
             sources = (z + gate, z + 4 * gate, start_of(d_reset) + place * d_reset.shape[1] * 4, dh)
             _gates_back(units, sources + (da + gate, d_q_rows[filled + place] + gate, dh))  # noqa: RUF005
             add_row(GATES * units, (start_of(d_bias), da, start_of(d_bias)))
-        point_at_inputs(k, inputs, backwards, order, active, offsets, steps, input_rows[filled:])
+        point_at_inputs(k, inputs, backwards, plan, input_rows[filled:])
         add_product(count, d_q_rows[filled:], packed_gates, d_h)
         filled += count
         if k == 0 or filled + active[k - 1] > room:
@@ -223,7 +227,7 @@ def backward(frame):
             put_input_gradients(filled, input_rows, shift, d_a, d_a_rows, packed_kernel, d_kernel, d_x)
             filled = 0
     if every:
-        gather_gradients_before_start(d_outputs, order, lengths, steps, d_h)
+        gather_gradients_before_start(d_outputs, plan, d_h)
     d_kernel_out, d_recurrent = floats2(result(frame, 1)), floats2(result(frame, 2))
     for row in range(features):
         copy_row(GATES * units, (start_of(d_kernel[row]), start_of(d_kernel_out[row])))
@@ -234,7 +238,7 @@ def backward(frame):
     put_rows(d_h, order, floats2(result(frame, 5)))
 
 
-def handle_forward(frame):
+def handle_forward(frame: Any) -> int:
     """XLA's entry to :func:`forward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
     at = address_of(frame)
     if not answers_metadata(at):
@@ -242,7 +246,7 @@ def handle_forward(frame):
     return 0
 
 
-def handle_backward(frame):
+def handle_backward(frame: Any) -> int:
     """XLA's entry to :func:`backward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
     at = address_of(frame)
     if not answers_metadata(at):

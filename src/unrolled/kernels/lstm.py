@@ -7,8 +7,9 @@ is derived by hand. Kept for it per real step: the four gates and c'; h is recom
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import njit
 
 from unrolled.kernels.activations import sigmoid, tanh
 from unrolled.kernels.bridge import (
@@ -22,6 +23,7 @@ from unrolled.kernels.bridge import (
     floats3,
     result,
 )
+from unrolled.kernels.compiled import compiled
 from unrolled.kernels.flags import BACKWARDS, EVERY_OUTPUT, KEEP
 from unrolled.kernels.lanes import Lanes, elementwise
 from unrolled.kernels.products import (
@@ -86,8 +88,8 @@ _step_gradient = elementwise("lstm_gradient", _cell_gradient, 8)
 _hidden = elementwise("lstm_hidden", lambda o, c: (o * tanh(c),), 2)
 
 
-@njit(error_model="numpy")
-def forward(frame):
+@compiled
+def forward(frame: int) -> None:
     """Runs the layer: the arguments and results of one custom call.
 
     Arguments: inputs (batch, time, features), kernel (features, 4 units), recurrent kernel (units, 4
@@ -105,7 +107,8 @@ def forward(frame):
 
     units = recurrent.shape[0]
     batch = inputs.shape[0]
-    order, lengths, active, offsets, steps = make_schedule(bytes2(argument(frame, 6)), backwards)
+    plan = make_schedule(bytes2(argument(frame, 6)), backwards)
+    order, active, offsets = plan.order, plan.active, plan.offsets
     packed_kernel, packed_recurrent = pack(kernel, False), pack(recurrent, False)
     h, c = np.empty((batch, units), np.float32), np.empty((batch, units), np.float32)
     take_rows(h_start, order, h)
@@ -114,12 +117,12 @@ def forward(frame):
     rows, h_rows = np.empty(batch, np.int64), np.empty(batch, np.int64)
     point_at_rows(0, batch, h, h_rows)
     if every:
-        spread_before_start(h_start, order, lengths, steps, outputs)
+        spread_before_start(h_start, plan, outputs)
     row_bytes, gate = units * 4, units * 4
     for k in range(active.size - 1):
         count = active[k]
         fill_rows(count, bias, z)
-        point_at_inputs(k, inputs, backwards, order, active, offsets, steps, rows)
+        point_at_inputs(k, inputs, backwards, plan, rows)
         add_product(count, rows, packed_kernel, z)
         add_product(count, h_rows, packed_recurrent, z)
         for place in range(count):
@@ -133,13 +136,13 @@ def forward(frame):
             else:
                 _step_alone(units, (zi, zi + gate, zi + 2 * gate, zi + 3 * gate, cp, cp, hp))
         if every:
-            spread_outputs(k, h, order, active, offsets, steps, outputs)
+            spread_outputs(k, h, plan, outputs)
     put_rows(h, order, floats2(result(frame, 0)))
     put_rows(c, order, floats2(result(frame, 1)))
 
 
-@njit(error_model="numpy")
-def backward(frame):
+@compiled
+def backward(frame: int) -> None:
     """Runs the gradient: the arguments and results of one custom call.
 
     Arguments: those of :func:`forward`, what it kept, the gradients of the last h and c and, with
@@ -158,7 +161,8 @@ def backward(frame):
     d_inputs, d_bias = floats3(result(frame, 0)), floats1(result(frame, 3))
 
     batch, features, units = inputs.shape[0], inputs.shape[2], recurrent.shape[0]
-    order, lengths, active, offsets, steps = make_schedule(mask, backwards)
+    plan = make_schedule(mask, backwards)
+    order, active, offsets = plan.order, plan.active, plan.offsets
     clear_masked(mask, d_inputs)
     packed_kernel, packed_recurrent = pack(kernel, True), pack(recurrent, True)
     h, c = np.empty((batch, units), np.float32), np.empty((batch, units), np.float32)
@@ -189,7 +193,7 @@ def backward(frame):
     for k in range(active.size - 2, -1, -1):
         count = active[k]
         if every:
-            gather_output_gradients(k, d_outputs, order, active, offsets, steps, d_h)
+            gather_output_gradients(k, d_outputs, plan, d_h)
         for place in range(count):
             i = start_of(kept) + (offsets[k] + place) * KEPT * gate
             dz = start_of(d_z) + (filled + place) * width * 4
@@ -207,7 +211,7 @@ def backward(frame):
             targets = (dz, dz + gate, dz + 2 * gate, dz + 3 * gate, dc)
             _step_gradient(units, sources + gradients + targets)
             add_row(GATES * units, (start_of(d_bias), dz, start_of(d_bias)))
-        point_at_inputs(k, inputs, backwards, order, active, offsets, steps, input_rows[filled:])
+        point_at_inputs(k, inputs, backwards, plan, input_rows[filled:])
         zero_rows(count, d_h)
         add_product(count, d_z_rows[filled:], packed_recurrent, d_h)
         filled += count
@@ -216,14 +220,14 @@ def backward(frame):
             put_input_gradients(filled, input_rows, shift, d_z, d_z_rows, packed_kernel, d_kernel, d_x)
             filled = 0
     if every:
-        gather_gradients_before_start(d_outputs, order, lengths, steps, d_h)
+        gather_gradients_before_start(d_outputs, plan, d_h)
     copy_columns(d_kernel, floats2(result(frame, 1)))
     copy_columns(d_recurrent, floats2(result(frame, 2)))
     put_rows(d_h, order, floats2(result(frame, 4)))
     put_rows(d_c, order, floats2(result(frame, 5)))
 
 
-def handle_forward(frame):
+def handle_forward(frame: Any) -> int:
     """XLA's entry to :func:`forward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
     at = address_of(frame)
     if not answers_metadata(at):
@@ -231,7 +235,7 @@ def handle_forward(frame):
     return 0
 
 
-def handle_backward(frame):
+def handle_backward(frame: Any) -> int:
     """XLA's entry to :func:`backward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
     at = address_of(frame)
     if not answers_metadata(at):

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from unrolled.kernels.compiled import compiled
 from unrolled.kernels.lanes import (
     FLOAT,
     FLOAT_BYTES,
@@ -27,6 +28,7 @@ from unrolled.kernels.lanes import (
     store,
     vector_width,
 )
+from unrolled.types import FloatArray, LongArray
 
 WIDTH = vector_width()
 # Two vectors of columns by so many rows fill the registers (32 vectors, 16 on AVX2) without spilling.
@@ -137,14 +139,14 @@ _single_pair_t = _tile(1, 2, transposed=True)
 _single_one_t = _tile(1, 1, transposed=True)
 
 
-@njit
-def start_of(array):
+@compiled
+def start_of(array: FloatArray | LongArray) -> int:
     """The address of an array's first number, signed: mixed with unsigned, numba makes it a float."""
-    return np.int64(array.ctypes.data)
+    return np.int64(array.ctypes.data)  # type: ignore[return-value]
 
 
-@njit
-def padded(columns):
+@compiled
+def padded(columns: int) -> int:
     """``columns`` rounded up to whole vectors: the row stride of every buffer that a product writes."""
     return (columns + WIDTH - 1) // WIDTH * WIDTH
 
@@ -154,22 +156,22 @@ add_row = elementwise("add_row", lambda a, b: (a + b,), 2)
 zero_row = elementwise("zero_row", lambda target: (target.lift(0.0),), 1)
 
 
-@njit(error_model="numpy")
-def zero_rows(count, matrix):
+@compiled
+def zero_rows(count: int, matrix: FloatArray) -> None:
     """Zeroes the first ``count`` rows."""
     at = start_of(matrix)
     zero_row(count * matrix.shape[1], (at, at))
 
 
-@njit(error_model="numpy")
-def fill_rows(count, row, matrix):
+@compiled
+def fill_rows(count: int, row: FloatArray, matrix: FloatArray) -> None:
     """Writes ``row`` to the beginning of the first ``count`` rows, which may be wider."""
     for place in range(count):
         copy_row(row.size, (start_of(row), start_of(matrix) + place * matrix.shape[1] * 4))
 
 
-@njit(error_model="numpy")
-def pack(matrix, transposed):
+@compiled
+def pack(matrix: FloatArray, transposed: bool) -> FloatArray:
     """A matrix (terms, columns) as vectors of columns: (columns / WIDTH, terms, WIDTH), zeros at the end.
 
     With ``transposed`` the matrix is given as (columns, terms).
@@ -190,8 +192,8 @@ def pack(matrix, transposed):
     return packed
 
 
-@njit(error_model="numpy")
-def add_product(count, rows, packed, out):
+@compiled
+def add_product(count: int, rows: LongArray, packed: FloatArray, out: FloatArray) -> None:
     """``out[:count] += a @ b``: a by row addresses, b from :func:`pack`, the stride of ``out`` in whole
     vectors.
 
@@ -228,8 +230,8 @@ def add_product(count, rows, packed, out):
                 i += 1
 
 
-@njit(error_model="numpy")
-def add_outer_product(terms, rows, b, out):
+@compiled
+def add_outer_product(terms: int, rows: LongArray, b: FloatArray, out: FloatArray) -> None:
     """``out += a.T @ b[:terms]``: a (terms, len(out)) by row addresses; b and out as wide as each other."""
     count, width = out.shape
     if terms == 0:
@@ -263,8 +265,17 @@ def add_outer_product(terms, rows, b, out):
                 i += 1
 
 
-@njit(error_model="numpy")
-def put_input_gradients(count, rows, shift, d_z, d_z_rows, packed_kernel, d_kernel, d_x):
+@compiled
+def put_input_gradients(
+    count: int,
+    rows: LongArray,
+    shift: int,
+    d_z: FloatArray,
+    d_z_rows: LongArray,
+    packed_kernel: FloatArray,
+    d_kernel: FloatArray,
+    d_x: FloatArray,
+) -> None:
     """Turns ``count`` rows of gate gradients into those of the input kernel and of the inputs.
 
     ``rows`` are the inputs' addresses; their gradients lie ``shift`` bytes further. ``packed_kernel`` is the

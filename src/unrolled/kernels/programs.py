@@ -11,6 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from unrolled.cache import cache_folder
+
 KERNELS = ("lstm", "gru", "gru_reset_before", "simple_rnn")
 
 
@@ -21,13 +23,12 @@ def cache_directory() -> Path:
     files. ``NUMBA_CACHE_DIR`` is respected.
     """
     from numba.core import config
-    from platformdirs import user_cache_path
 
     sha = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         sha.update(path.read_bytes())
-    root = Path(config.CACHE_DIR) if config.CACHE_DIR else user_cache_path("unrolled")
-    return root / "kernels" / sha.hexdigest()[:16]
+    root = Path(config.CACHE_DIR) if config.CACHE_DIR else cache_folder("kernels")
+    return root / sha.hexdigest()[:16]
 
 
 @contextmanager

@@ -8,27 +8,36 @@ sequence, for left and right padding and holes alike.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from numba import njit
 
+from unrolled.kernels.compiled import ByteArray, compiled
 from unrolled.kernels.products import add_row, copy_row, start_of, zero_row
+from unrolled.types import FloatArray, IntArray, LongArray
 
 
-@njit(error_model="numpy")
-def make_schedule(mask, backwards):
+class Schedule(NamedTuple):
     """Sorted rows and their real steps.
 
     Args:
-        mask: uint8, shape (batch, time); not 0 where a step is real.
-        backwards: whether time runs from the last step to the first.
-
-    Returns:
         order: int64, shape (batch,); batch row of each sorted row, longest first, ties in batch order.
         lengths: int64, shape (batch,); real steps of each sorted row.
         active: int64, shape (longest + 1,); sorted rows that have a k-th real step; 0 at the end.
         offsets: int64, shape (longest + 1,); place of the first row of step k among all real steps.
         steps: int32, shape (real steps,); when each happens: its distance from where time begins.
     """
+
+    order: LongArray
+    lengths: LongArray
+    active: LongArray
+    offsets: LongArray
+    steps: IntArray
+
+
+@compiled
+def make_schedule(mask: ByteArray, backwards: bool) -> Schedule:
+    """The schedule of a mask, uint8 (batch, time), not 0 where a step is real; time may run backwards."""
     batch, time = mask.shape
     counts = np.zeros(batch, np.int64)
     for row in range(batch):
@@ -36,7 +45,9 @@ def make_schedule(mask, backwards):
         for step in range(time):
             total += mask[row, step] != 0
         counts[row] = total
-    longest = counts.max() if batch else 0
+    longest = 0
+    for row in range(batch):
+        longest = max(longest, counts[row])
     active = np.zeros(longest + 1, np.int64)
     for row in range(batch):
         if counts[row]:
@@ -63,22 +74,22 @@ def make_schedule(mask, backwards):
             if mask[row, time - 1 - step if backwards else step]:
                 steps[offsets[k] + place] = step
                 k += 1
-    return order, lengths, active, offsets, steps
+    return Schedule(order, lengths, active, offsets, steps)
 
 
-@njit(error_model="numpy")
-def point_at_inputs(k, inputs, backwards, order, active, offsets, steps, rows):
+@compiled
+def point_at_inputs(k: int, inputs: FloatArray, backwards: bool, plan: Schedule, rows: LongArray) -> None:
     """Fills ``rows`` with the addresses of step k's inputs, (batch, time, features) float32."""
     time, stride = inputs.shape[1], inputs.shape[2] * 4
     base = start_of(inputs)
-    for place in range(active[k]):
-        step = np.int64(steps[offsets[k] + place])
+    for place in range(plan.active[k]):
+        step = np.int64(plan.steps[plan.offsets[k] + place])
         at = time - 1 - step if backwards else step
-        rows[place] = base + (order[place] * time + at) * stride
+        rows[place] = base + (plan.order[place] * time + at) * stride
 
 
-@njit(error_model="numpy")
-def point_at_rows(first, count, matrix, rows):
+@compiled
+def point_at_rows(first: int, count: int, matrix: FloatArray, rows: LongArray) -> None:
     """Fills ``rows[:count]`` with the addresses of ``count`` rows of a matrix from row ``first`` on."""
     stride = matrix.shape[1] * 4
     base = start_of(matrix) + first * stride
@@ -86,69 +97,71 @@ def point_at_rows(first, count, matrix, rows):
         rows[place] = base + place * stride
 
 
-@njit
-def _first_step(place, lengths, steps, time):
+@compiled
+def _first_step(place: int, plan: Schedule, time: int) -> int:
     """When a sorted row's first real step happens; ``time`` if it has none."""
-    return np.int64(steps[place]) if lengths[place] else time
+    return np.int64(plan.steps[place]) if plan.lengths[place] else time  # type: ignore[return-value]
 
 
-@njit
-def _next_step(k, place, active, offsets, steps, time):
+@compiled
+def _next_step(k: int, place: int, plan: Schedule, time: int) -> int:
     """When the real step after step k happens; ``time`` if there is none."""
-    return np.int64(steps[offsets[k + 1] + place]) if place < active[k + 1] else time
+    if place < plan.active[k + 1]:
+        return np.int64(plan.steps[plan.offsets[k + 1] + place])  # type: ignore[return-value]
+    return time
 
 
-@njit(error_model="numpy")
-def spread_before_start(initial, order, lengths, steps, outputs):
+@compiled
+def spread_before_start(initial: FloatArray, plan: Schedule, outputs: FloatArray) -> None:
     """Writes the initial state, (batch, units), to the outputs before every row's first real step."""
     time, units = outputs.shape[1], outputs.shape[2]
     source, target = start_of(initial), start_of(outputs)
-    for place in range(order.size):
-        row = order[place]
-        for step in range(_first_step(place, lengths, steps, time)):
+    for place in range(plan.order.size):
+        row = plan.order[place]
+        for step in range(_first_step(place, plan, time)):
             copy_row(units, (source + row * units * 4, target + (row * time + step) * units * 4))
 
 
-@njit(error_model="numpy")
-def spread_outputs(k, state, order, active, offsets, steps, outputs):
+@compiled
+def spread_outputs(k: int, state: FloatArray, plan: Schedule, outputs: FloatArray) -> None:
     """Writes the states after step k to the outputs, up to each row's next real step."""
     time, units = outputs.shape[1], outputs.shape[2]
     source, target = start_of(state), start_of(outputs)
     stride = state.shape[1] * 4
-    for place in range(active[k]):
-        start = np.int64(steps[offsets[k] + place])
-        for step in range(start, _next_step(k, place, active, offsets, steps, time)):
-            at = target + (order[place] * time + step) * units * 4
+    for place in range(plan.active[k]):
+        start = np.int64(plan.steps[plan.offsets[k] + place])
+        for step in range(start, _next_step(k, place, plan, time)):
+            at = target + (plan.order[place] * time + step) * units * 4
             copy_row(units, (source + place * stride, at))
 
 
-@njit(error_model="numpy")
-def gather_output_gradients(k, gradients, order, active, offsets, steps, state):
+@compiled
+def gather_output_gradients(k: int, gradients: FloatArray, plan: Schedule, state: FloatArray) -> None:
     """Adds the gradients of the outputs that repeat step k's states to the states' own."""
     time, units = gradients.shape[1], gradients.shape[2]
     source, target = start_of(gradients), start_of(state)
     stride = state.shape[1] * 4
-    for place in range(active[k]):
+    for place in range(plan.active[k]):
         own = target + place * stride
-        start = np.int64(steps[offsets[k] + place])
-        for step in range(start, _next_step(k, place, active, offsets, steps, time)):
-            add_row(units, (own, source + (order[place] * time + step) * units * 4, own))
+        start = np.int64(plan.steps[plan.offsets[k] + place])
+        for step in range(start, _next_step(k, place, plan, time)):
+            add_row(units, (own, source + (plan.order[place] * time + step) * units * 4, own))
 
 
-@njit(error_model="numpy")
-def gather_gradients_before_start(gradients, order, lengths, steps, state):
+@compiled
+def gather_gradients_before_start(gradients: FloatArray, plan: Schedule, state: FloatArray) -> None:
     """Adds the gradients of the outputs that repeat the initial state to its own."""
     time, units = gradients.shape[1], gradients.shape[2]
     source, target = start_of(gradients), start_of(state)
     stride = state.shape[1] * 4
-    for place in range(order.size):
+    for place in range(plan.order.size):
         own = target + place * stride
-        for step in range(_first_step(place, lengths, steps, time)):
-            add_row(units, (own, source + (order[place] * time + step) * units * 4, own))
+        for step in range(_first_step(place, plan, time)):
+            add_row(units, (own, source + (plan.order[place] * time + step) * units * 4, own))
 
 
-@njit(error_model="numpy")
-def take_rows(source, order, target):
+@compiled
+def take_rows(source: FloatArray, order: LongArray, target: FloatArray) -> None:
     """Copies rows of the batch, (batch, units), into sorted order; ``target`` may be wider."""
     units = source.shape[1]
     for place in range(order.size):
@@ -156,8 +169,8 @@ def take_rows(source, order, target):
         copy_row(units, (start_of(source) + order[place] * units * 4, at))
 
 
-@njit(error_model="numpy")
-def put_rows(source, order, target):
+@compiled
+def put_rows(source: FloatArray, order: LongArray, target: FloatArray) -> None:
     """Copies sorted rows back to their rows of the batch, (batch, units); ``source`` may be wider."""
     units = target.shape[1]
     for place in range(order.size):
@@ -165,16 +178,16 @@ def put_rows(source, order, target):
         copy_row(units, (start_of(source) + place * source.shape[1] * 4, at))
 
 
-@njit(error_model="numpy")
-def copy_columns(source, target):
+@compiled
+def copy_columns(source: FloatArray, target: FloatArray) -> None:
     """Copies as many columns as ``target`` has; ``source`` may be wider."""
     for row in range(target.shape[0]):
         at = start_of(target) + row * target.shape[1] * 4
         copy_row(target.shape[1], (start_of(source) + row * source.shape[1] * 4, at))
 
 
-@njit(error_model="numpy")
-def clear_masked(mask, gradients):
+@compiled
+def clear_masked(mask: ByteArray, gradients: FloatArray) -> None:
     """Zeroes the gradients of masked steps, (batch, time, features): nothing was computed from them."""
     batch, time, features = gradients.shape
     for row in range(batch):

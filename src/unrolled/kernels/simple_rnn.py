@@ -5,8 +5,9 @@ Elman (1990): ``h' = tanh(x W + h U + b)``. Kept for the backward pass per real 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import njit
 
 from unrolled.kernels.activations import tanh
 from unrolled.kernels.bridge import (
@@ -20,6 +21,7 @@ from unrolled.kernels.bridge import (
     floats3,
     result,
 )
+from unrolled.kernels.compiled import compiled
 from unrolled.kernels.flags import BACKWARDS, EVERY_OUTPUT, KEEP
 from unrolled.kernels.lanes import elementwise
 from unrolled.kernels.products import (
@@ -56,8 +58,8 @@ _step = elementwise("simple_rnn", lambda z: (tanh(z),), 1)
 _step_gradient = elementwise("simple_rnn_gradient", lambda h, d_h: (d_h * (1.0 - h * h),), 2)
 
 
-@njit(error_model="numpy")
-def forward(frame):
+@compiled
+def forward(frame: int) -> None:
     """Runs the layer: the arguments and results of one custom call.
 
     Arguments: inputs (batch, time, features), kernel (features, units), recurrent kernel (units, units), bias
@@ -73,7 +75,8 @@ def forward(frame):
     kept = floats2(result(frame, (2 if every else 1) if keep else 0))
 
     batch, units = inputs.shape[0], recurrent.shape[0]
-    order, lengths, active, offsets, steps = make_schedule(bytes2(argument(frame, 5)), backwards)
+    plan = make_schedule(bytes2(argument(frame, 5)), backwards)
+    order, active, offsets = plan.order, plan.active, plan.offsets
     packed_kernel, packed_recurrent = pack(kernel, False), pack(recurrent, False)
     h = np.empty((batch, units), np.float32)
     take_rows(h_start, order, h)
@@ -81,11 +84,11 @@ def forward(frame):
     rows, h_rows = np.empty(batch, np.int64), np.empty(batch, np.int64)
     point_at_rows(0, batch, h, h_rows)
     if every:
-        spread_before_start(h_start, order, lengths, steps, outputs)
+        spread_before_start(h_start, plan, outputs)
     for k in range(active.size - 1):
         count = active[k]
         fill_rows(count, bias, z)
-        point_at_inputs(k, inputs, backwards, order, active, offsets, steps, rows)
+        point_at_inputs(k, inputs, backwards, plan, rows)
         add_product(count, rows, packed_kernel, z)
         add_product(count, h_rows, packed_recurrent, z)
         for place in range(count):
@@ -93,12 +96,12 @@ def forward(frame):
         if keep:
             copy_row(count * units, (start_of(h), start_of(kept) + offsets[k] * units * 4))
         if every:
-            spread_outputs(k, h, order, active, offsets, steps, outputs)
+            spread_outputs(k, h, plan, outputs)
     put_rows(h, order, floats2(result(frame, 0)))
 
 
-@njit(error_model="numpy")
-def backward(frame):
+@compiled
+def backward(frame: int) -> None:
     """Runs the gradient: the arguments and results of one custom call.
 
     Arguments: those of :func:`forward`, what it kept, the gradient of the last h and, with EVERY_OUTPUT, of
@@ -113,7 +116,8 @@ def backward(frame):
     d_inputs, d_bias = floats3(result(frame, 0)), floats1(result(frame, 3))
 
     batch, features, units = inputs.shape[0], inputs.shape[2], recurrent.shape[0]
-    order, lengths, active, offsets, steps = make_schedule(mask, backwards)
+    plan = make_schedule(mask, backwards)
+    order, active, offsets = plan.order, plan.active, plan.offsets
     clear_masked(mask, d_inputs)
     packed_kernel, packed_recurrent = pack(kernel, True), pack(recurrent, True)
     h = np.empty((batch, units), np.float32)
@@ -134,7 +138,7 @@ def backward(frame):
     for k in range(active.size - 2, -1, -1):
         count = active[k]
         if every:
-            gather_output_gradients(k, d_outputs, order, active, offsets, steps, d_h)
+            gather_output_gradients(k, d_outputs, plan, d_h)
         for place in range(count):
             dz = d_z_rows[filled + place]
             now = start_of(kept) + (offsets[k] + place) * units * 4
@@ -144,7 +148,7 @@ def backward(frame):
             point_at_rows(offsets[k - 1], count, kept, before_rows[filled:])
         else:
             point_at_rows(0, count, h, before_rows[filled:])
-        point_at_inputs(k, inputs, backwards, order, active, offsets, steps, input_rows[filled:])
+        point_at_inputs(k, inputs, backwards, plan, input_rows[filled:])
         zero_rows(count, d_h)
         add_product(count, d_z_rows[filled:], packed_recurrent, d_h)
         filled += count
@@ -153,13 +157,13 @@ def backward(frame):
             put_input_gradients(filled, input_rows, shift, d_z, d_z_rows, packed_kernel, d_kernel, d_x)
             filled = 0
     if every:
-        gather_gradients_before_start(d_outputs, order, lengths, steps, d_h)
+        gather_gradients_before_start(d_outputs, plan, d_h)
     copy_columns(d_kernel, floats2(result(frame, 1)))
     copy_columns(d_recurrent, floats2(result(frame, 2)))
     put_rows(d_h, order, floats2(result(frame, 4)))
 
 
-def handle_forward(frame):
+def handle_forward(frame: Any) -> int:
     """XLA's entry to :func:`forward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
     at = address_of(frame)
     if not answers_metadata(at):
@@ -167,7 +171,7 @@ def handle_forward(frame):
     return 0
 
 
-def handle_backward(frame):
+def handle_backward(frame: Any) -> int:
     """XLA's entry to :func:`backward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
     at = address_of(frame)
     if not answers_metadata(at):

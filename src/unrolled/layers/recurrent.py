@@ -22,7 +22,7 @@ def _device_obstacle() -> str | None:
         return f"the Keras backend is {keras.backend.backend()}, not jax"
     import jax
 
-    device = getattr(jax.config, "jax_default_device", None)
+    device = jax.config.jax_default_device  # type: ignore[attr-defined]
     platform = getattr(device, "platform", device) or jax.default_backend()
     if platform != "cpu":
         return f"the device is a {platform}, not a CPU"
