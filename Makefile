@@ -86,6 +86,6 @@ RESOLVE := .lock/bin/uv pip compile pyproject.toml --quiet --universal --python-
 lock:  ## Resolve the requirements anew (needs the network; ARGS=--upgrade moves versions)
 	@python=$$($(FIND_PYTHON)); "$${python:?no Python 3.11 to 3.14}" -m venv .lock
 	@.lock/bin/python -m pip --disable-pip-version-check --quiet install --no-cache-dir uv
-	$(RESOLVE) --group build --output-file requirements.txt $(ARGS)
-	$(RESOLVE) --group build --group dev --constraints requirements.txt --output-file requirements-dev.txt $(ARGS)
+	$(RESOLVE) --all-extras --group build --output-file requirements.txt $(ARGS)
+	$(RESOLVE) --all-extras --group build --group dev --constraints requirements.txt --output-file requirements-dev.txt $(ARGS)
 	@rm -rf .lock
