@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import signature
@@ -19,9 +19,10 @@ from unrolled.data.storage import load_encoded
 from unrolled.data.vocabulary import Vocabulary
 from unrolled.errors import DataError
 from unrolled.models import ModelSpec
+from unrolled.models.build import build_model, outline_model
 from unrolled.models.linear import LinearModel, LinearSpec
 from unrolled.training.fitted import FittedRun, load_run
-from unrolled.training.network import Network
+from unrolled.training.network import weight_names
 from unrolled.training.record import PLAN, PREDICTIONS, read_history, read_plan, read_record
 from unrolled.training.study import CONFIG, DATA, RUNS, Run, check_study
 from unrolled.types import BoolArray, DoubleArray, EncodedDataset, EncodedSplit, FloatArray, IntArray, Ragged
@@ -43,13 +44,16 @@ class Logits:
         import jax
 
         self.spec = spec
-        self.network = Network(spec, seed=0, learning_rate=1e-3, any_length=False)
+        # Weights come from the runs: a network that makes its own first is slow to build.
+        self.model = outline_model(spec)
+        self._initial: dict[int, list[Any]] = {}
         self._call = jax.jit(self._compute)
 
-    def load(self, weights: dict[str, NDArray[Any]]) -> list[Any]:
-        """Weights by name in the order that :meth:`__call__` takes."""
-        state = self.network.initial_state()
-        return self.network.load_weights(state, weights).trainable
+    def load(self, weights: Mapping[str, NDArray[Any]]) -> list[Any]:
+        """Weights by name, as a run stores them, in the order that :meth:`__call__` takes."""
+        import jax.numpy as jnp
+
+        return [jnp.asarray(weights[name]) for name in weight_names(self.model)]
 
     def __call__(self, trainable: list[Any], tokens: IntArray) -> DoubleArray:
         """Logits (rows, classes), float64, of padded tokens (rows, time); their softmax is the answer.
@@ -69,8 +73,10 @@ class Logits:
 
     def initial(self, seed: int) -> list[Any]:
         """The weights with which a run of ``seed`` began."""
-        network = Network(self.spec, seed=seed, learning_rate=1e-3, any_length=False)
-        return network.initial_state().trainable
+        if seed not in self._initial:
+            model = build_model(self.spec, seed=seed)
+            self._initial[seed] = [variable.value for variable in model.trainable_variables]
+        return self._initial[seed]
 
     def before(self, outputs: Any, layers: Sequence[Any], mask: Any = None) -> tuple[Any, Any]:
         """What ``layers`` make of ``outputs``, and the mask that arrives behind them (None without one)."""
@@ -84,16 +90,15 @@ class Logits:
         """A context in which the network's weights have these values."""
         import keras
 
-        pairs = zip(self.network.model.trainable_variables, trainable, strict=True)
+        pairs = zip(self.model.trainable_variables, trainable, strict=True)
         return keras.StatelessScope(state_mapping=list(pairs))
 
     def _compute(self, trainable: list[Any], tokens: Any) -> Any:
         from keras import ops
 
-        model = self.network.model
         with self.scope(trainable):
-            outputs, _ = self.before(tokens.astype(model.inputs[0].dtype), model.layers[:-1])
-            last = model.layers[-1]
+            outputs, _ = self.before(tokens.astype(self.model.inputs[0].dtype), self.model.layers[:-1])
+            last = self.model.layers[-1]
             return ops.matmul(outputs, last.kernel) + last.bias
 
 

@@ -1,34 +1,24 @@
 """Recurrent layers step by step, so that the gradient with respect to every state can be read.
 
 The layers themselves run in fused kernels that never show a state's gradient. Here the same weights go
-through a plain loop in which every state gets something added, which is zero: the gradient with respect to
-that zero is the gradient of the loss with respect to the state, through all paths that lead on from it.
-(Hochreiter, 1991; Bengio, Simard & Frasconi, "Learning long-term dependencies with gradient descent is
-difficult", 1994, eq. 6.)
+through a plain loop forwards and, by the chain rule, back: at every step stands the gradient of the loss with
+respect to that step's state, through all paths that lead on from it. (Bengio, Simard & Frasconi, "Learning
+long-term dependencies with gradient descent is difficult", 1994; Werbos, "Backpropagation through time",
+1990.) NumPy in float64, because a program for every model would take longer to compile than this to run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unrolled.errors import UsageError
 from unrolled.types import BoolArray, DoubleArray, FloatArray, IntArray
 
-STATES = {"SimpleRNN": ("hidden",), "GRU": ("hidden",), "LSTM": ("hidden", "cell")}
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a compiled loop depends on: per layer its cell, and whether it reads in both directions."""
-
-    cells: tuple[str, ...]
-    bidirectional: tuple[bool, ...]
+Arrays: TypeAlias = tuple[DoubleArray, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +26,16 @@ class Recurrence:
     """The recurrent layers of a network and the output unit behind them, as plain arrays.
 
     Args:
-        shape: what the layers are.
+        cells: per layer the kind, "SimpleRNN", "GRU" or "LSTM".
         names: the layers' names within the model.
-        weights: per layer and direction: kernel, recurrent kernel, bias; float64.
+        weights: per layer and direction (one, or forwards and backwards): kernel, recurrent kernel, bias.
         output: kernel and bias of the output unit; float64.
     """
 
-    shape: Shape
+    cells: tuple[str, ...]
     names: tuple[str, ...]
-    weights: tuple[tuple[tuple[NDArray[np.float64], ...], ...], ...]
-    output: tuple[NDArray[np.float64], NDArray[np.float64]]
+    weights: tuple[tuple[Arrays, ...], ...]
+    output: tuple[DoubleArray, DoubleArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +60,11 @@ def read_recurrence(layers: Sequence[Any], output: Any) -> Recurrence:
     Raises:
         UsageError: a layer is no recurrence with Keras' default activations.
     """
-    cells, both, weights = [], [], []
+    cells, weights = [], []
     for layer in layers:
         wrapped = hasattr(layer, "forward_layer")
         parts = [layer.forward_layer, layer.backward_layer] if wrapped else [layer]
-        kind = next((base.__name__ for base in type(parts[0]).__mro__ if base.__name__ in STATES), None)
+        kind = next((base.__name__ for base in type(parts[0]).__mro__ if base.__name__ in _CELLS), None)
         known = kind is not None and _has_default_cell(parts[0], kind)
         if kind is None or not known or (not wrapped and layer.go_backwards):
             raise UsageError(
@@ -84,10 +74,9 @@ def read_recurrence(layers: Sequence[Any], output: Any) -> Recurrence:
                 action="another model, or --only without gradients",
             )
         cells.append(kind)
-        both.append(wrapped)
         weights.append(tuple(_arrays(part.cell) for part in parts))
     return Recurrence(
-        Shape(tuple(cells), tuple(both)),
+        tuple(cells),
         tuple(layer.name for layer in layers),
         tuple(weights),
         (np.asarray(output.kernel, np.float64), np.asarray(output.bias, np.float64)),
@@ -103,7 +92,7 @@ def _has_default_cell(layer: Any, kind: str) -> bool:
     return plain and getattr(cell, "reset_after", True) and cell.bias is not None
 
 
-def _arrays(cell: Any) -> tuple[NDArray[np.float64], ...]:
+def _arrays(cell: Any) -> Arrays:
     return tuple(np.asarray(part, np.float64) for part in (cell.kernel, cell.recurrent_kernel, cell.bias))
 
 
@@ -112,8 +101,8 @@ def measure_sensitivity(
 ) -> tuple[list[Sensitivity], DoubleArray]:
     """The gradient norm at every step of every layer, direction and state, and the logits.
 
-    Computed in float64: a gradient that has shrunk by a factor of 1e-30 is still exact, and not what
-    float32 leaves of it.
+    The loss is each review's own cross-entropy. In float64 a gradient that has shrunk by a factor of 1e-30 is
+    still exact, and not what float32 leaves of it.
 
     Args:
         recurrence: weights.
@@ -124,133 +113,198 @@ def measure_sensitivity(
     Returns:
         One :class:`Sensitivity` per layer, direction and state, and the logits (reviews, outputs).
     """
-    import jax
-
-    shape = recurrence.shape
-    with jax.enable_x64(True):
-        count, time = kept.shape
-        pushes = [
-            [
-                {
-                    state: np.zeros((time, count, direction[1].shape[0]))
-                    for state in STATES[cell]
-                }
-                for direction in layer
-            ]
-            for cell, layer in zip(shape.cells, recurrence.weights, strict=True)
-        ]
-        gradients, logits = _compiled()(
-            shape,
-            pushes,
-            recurrence.weights,
-            recurrence.output,
-            np.asarray(inputs, np.float64),
-            kept,
-            labels,
-        )
-        found = []
-        for layer, name in enumerate(recurrence.names):
-            for direction, states in enumerate(gradients[layer]):
-                for state, gradient in states.items():
-                    norms = np.linalg.norm(np.asarray(gradient), axis=2).T
-                    mask = kept[:, ::-1] if direction else kept
-                    label = f"{name}/backward" if direction else name
-                    found.append(Sensitivity(label, state, _count_back(norms, mask)))
-        return found, np.asarray(logits)
+    outputs = np.swapaxes(np.asarray(inputs, np.float64), 0, 1)
+    real = kept.T
+    passes: list[list[_Pass]] = []
+    for cell, layer in zip(recurrence.cells, recurrence.weights, strict=True):
+        found = [_Pass(_CELLS[cell], arrays, bool(way)) for way, arrays in enumerate(layer)]
+        outputs = np.concatenate([part.forwards(outputs, real) for part in found], axis=2)
+        passes.append(found)
+    last = np.concatenate([part.last for part in passes[-1]], axis=1)
+    kernel, bias = recurrence.output
+    logits = last @ kernel + bias
+    of_last = _logit_gradient(logits, labels) @ kernel.T
+    above = np.zeros_like(outputs)
+    sensitivities = []
+    for name, found in zip(recurrence.names[::-1], passes[::-1], strict=True):
+        of_inputs = None
+        for way, part in enumerate(found):
+            units = part.last.shape[1]
+            share = slice(way * units, (way + 1) * units)
+            part.backwards(above[:, :, share], None if of_last is None else of_last[:, share])
+            of_inputs = part.of_inputs if of_inputs is None else of_inputs + part.of_inputs
+            label = f"{name}/backward" if way else name
+            for state, norms in part.norms.items():
+                sensitivities.append(Sensitivity(label, state, _count_back(norms.T, part.real.T)))
+        of_last = None
+        above = of_inputs
+    order = {name: place for place, name in enumerate(recurrence.names)}
+    sensitivities.sort(key=lambda found: order[found.layer.removesuffix("/backward")])
+    return sensitivities, logits
 
 
-def _count_back(norms: DoubleArray, kept: BoolArray) -> DoubleArray:
+def _logit_gradient(logits: DoubleArray, labels: IntArray) -> DoubleArray:
+    """The gradient of each row's cross-entropy: the probabilities, less 1 for the true class."""
+    if logits.shape[1] == 1:
+        return _sigmoid(logits) - labels[:, None]
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    chances = raised / raised.sum(axis=1, keepdims=True)
+    chances[np.arange(len(labels)), labels] -= 1.0
+    return np.asarray(chances)
+
+
+def _count_back(norms: DoubleArray, real: BoolArray) -> DoubleArray:
     """Norms by distance from the last real step: column 0 is that step; NaN beyond the first."""
     found = np.full_like(norms, np.nan)
-    for row, (values, real) in enumerate(zip(norms, kept, strict=True)):
-        steps = values[real][::-1]
+    for row, (values, kept) in enumerate(zip(norms, real, strict=True)):
+        steps = values[kept][::-1]
         found[row, : len(steps)] = steps
     return found
 
 
-_programs: list[Any] = []
+class _Pass:
+    """One layer in one direction, there and back. Everything is (time, reviews, …) in the order computed.
+
+    Args:
+        cell: the step and its derivative.
+        arrays: kernel, recurrent kernel, bias.
+        turned: whether it reads from the end.
+    """
+
+    def __init__(self, cell: _Cell, arrays: Arrays, turned: bool) -> None:
+        self.cell, self.turned = cell, turned
+        self.kernel, self.recurrent, self.bias = arrays
+
+    def forwards(self, inputs: DoubleArray, real: BoolArray) -> DoubleArray:
+        """Outputs (time, reviews, units), in the order of time."""
+        of_inputs = self.bias[0] if self.bias.ndim == 2 else self.bias
+        self.real = real[::-1] if self.turned else real
+        projected = (inputs[::-1] if self.turned else inputs) @ self.kernel + of_inputs
+        units = self.recurrent.shape[0]
+        state: Arrays = (np.zeros((inputs.shape[1], units)),) * len(self.cell.states)
+        outputs, self.kept = np.empty((*projected.shape[:2], units)), []
+        for step, (ahead, now) in enumerate(zip(projected, self.real, strict=True)):
+            new, kept = self.cell.forwards(self.recurrent, self.bias, ahead, state)
+            self.kept.append(kept)
+            state = tuple(np.where(now[:, None], a, b) for a, b in zip(new, state, strict=True))
+            outputs[step] = state[0]
+        self.last = state[0]
+        return outputs[::-1] if self.turned else outputs
+
+    def backwards(self, above: DoubleArray, of_last: DoubleArray | None) -> None:
+        """Sets ``norms`` per state (time, reviews), in the order computed, and ``of_inputs``.
+
+        Args:
+            above: the gradient that arrives at every output, in the order of time.
+            of_last: the gradient that arrives at the last state; None for zero.
+        """
+        above = above[::-1] if self.turned else above
+        carried: Arrays = (np.zeros_like(self.last),) * len(self.cell.states)
+        if of_last is not None:
+            carried = (of_last, *carried[1:])
+        self.norms = {name: np.empty(self.real.shape) for name in self.cell.states}
+        of_projected = np.zeros((*self.real.shape, self.kernel.shape[1]))
+        for step in range(len(self.real))[::-1]:
+            now = self.real[step][:, None]
+            arrived = (carried[0] + above[step], *carried[1:])
+            total, back, gates = self.cell.backwards(self.recurrent, self.kept[step], arrived)
+            for name, gradient in zip(self.cell.states, total, strict=True):
+                self.norms[name][step] = np.linalg.norm(gradient, axis=1)
+            of_projected[step] = np.where(now, gates, 0.0)
+            carried = tuple(np.where(now, a, b) for a, b in zip(back, arrived, strict=True))
+        of_inputs = of_projected @ self.kernel.T
+        self.of_inputs = of_inputs[::-1] if self.turned else of_inputs
 
 
-def _compiled() -> Any:
-    """The jitted gradient; one function for all models, so that equal shapes are compiled once."""
-    if not _programs:
-        import jax
-
-        _programs.append(jax.jit(jax.grad(_loss, argnums=1, has_aux=True), static_argnums=0))
-    return _programs[0]
+def _sigmoid(values: DoubleArray) -> DoubleArray:
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * values))
 
 
-def _loss(
-    shape: Shape, pushes: Any, weights: Any, output: Any, inputs: Any, kept: Any, labels: Any
-) -> tuple[Any, Any]:
-    """The sum of all reviews' cross-entropies, so that each review's gradient is its own; and the logits."""
-    import jax
-    import jax.numpy as jnp
+class _Cell:
+    """One step of a cell, and the way back through it. The first state is the output."""
 
-    outputs = inputs
-    last: list[Any] = []
-    for cell, both, arrays, added in zip(shape.cells, shape.bidirectional, weights, pushes, strict=True):
-        sequences, last = [], []
-        for direction in range(2 if both else 1):
-            every, final = _run(cell, arrays[direction], added[direction], outputs, kept, direction == 1)
-            sequences.append(every)
-            last.append(final)
-        outputs = jnp.concatenate(sequences, axis=2)
-    logits = jnp.concatenate(last, axis=1) @ output[0] + output[1]
-    scores = jnp.concatenate([jnp.zeros_like(logits), logits], axis=1) if logits.shape[1] == 1 else logits
-    chosen = jnp.take_along_axis(jax.nn.log_softmax(scores), labels[:, None].astype(int), axis=1)
-    return -chosen.sum(), logits
+    states: tuple[str, ...] = ("hidden",)
+
+    def forwards(
+        self, recurrent: DoubleArray, bias: DoubleArray, ahead: DoubleArray, state: Arrays
+    ) -> tuple[Arrays, Arrays]:
+        """The new states, and what the way back needs; ``ahead`` is the input's share of the gates."""
+        raise NotImplementedError
+
+    def backwards(
+        self, recurrent: DoubleArray, kept: Arrays, arrived: Arrays
+    ) -> tuple[Arrays, Arrays, DoubleArray]:
+        """Gradients of this step's states, of the last step's states, and of ``ahead``."""
+        raise NotImplementedError
 
 
-def _run(cell: str, arrays: Any, added: Any, inputs: Any, kept: Any, backwards: bool) -> tuple[Any, Any]:
-    """A layer in one direction: outputs (reviews, time, units) in the order of time, and the last one."""
-    import jax
-    import jax.numpy as jnp
+class _SimpleRnn(_Cell):
+    def forwards(
+        self, recurrent: DoubleArray, bias: DoubleArray, ahead: DoubleArray, state: Arrays
+    ) -> tuple[Arrays, Arrays]:
+        hidden = np.tanh(ahead + state[0] @ recurrent)
+        return (hidden,), (hidden,)
 
-    kernel, recurrent, bias = arrays
-    of_inputs = bias[0] if cell == "GRU" else bias
-    projected = jnp.swapaxes(inputs @ kernel + of_inputs, 0, 1)
-    real = kept.T
-    if backwards:
-        projected, real = projected[::-1], real[::-1]
-    step = partial({"SimpleRNN": _simple_rnn, "GRU": _gru, "LSTM": _lstm}[cell], recurrent, bias)
-
-    def advance(states: Any, now: Any) -> tuple[Any, Any]:
-        ahead, is_real, push = now
-        new = step(ahead, states, push)
-        new = {name: jnp.where(is_real[:, None], new[name], states[name]) for name in new}
-        return new, new["hidden"]
-
-    start = {name: jnp.zeros_like(push[0]) for name, push in added.items()}
-    final, every = jax.lax.scan(advance, start, (projected, real, added))
-    return jnp.swapaxes(every[::-1] if backwards else every, 0, 1), final["hidden"]
+    def backwards(
+        self, recurrent: DoubleArray, kept: Arrays, arrived: Arrays
+    ) -> tuple[Arrays, Arrays, DoubleArray]:
+        gates = arrived[0] * (1 - kept[0] ** 2)
+        return arrived, (gates @ recurrent.T,), gates
 
 
-def _simple_rnn(recurrent: Any, bias: Any, ahead: Any, states: Any, push: Any) -> Any:
-    import jax.numpy as jnp
+class _Gru(_Cell):
+    def forwards(
+        self, recurrent: DoubleArray, bias: DoubleArray, ahead: DoubleArray, state: Arrays
+    ) -> tuple[Arrays, Arrays]:
+        hidden = state[0]
+        update, reset, proposal = np.split(ahead, 3, axis=1)
+        of_update, of_reset, of_proposal = np.split(hidden @ recurrent + bias[1], 3, axis=1)
+        update, reset = _sigmoid(update + of_update), _sigmoid(reset + of_reset)
+        proposal = np.tanh(proposal + reset * of_proposal)
+        return (update * hidden + (1 - update) * proposal,), (hidden, update, reset, proposal, of_proposal)
 
-    return {"hidden": jnp.tanh(ahead + states["hidden"] @ recurrent) + push["hidden"]}
+    def backwards(
+        self, recurrent: DoubleArray, kept: Arrays, arrived: Arrays
+    ) -> tuple[Arrays, Arrays, DoubleArray]:
+        hidden, update, reset, proposal, of_proposal = kept
+        total = arrived[0]
+        proposed = total * (1 - update) * (1 - proposal**2)
+        updated = total * (hidden - proposal) * update * (1 - update)
+        was_reset = proposed * of_proposal * reset * (1 - reset)
+        of_state = np.concatenate([updated, was_reset, proposed * reset], axis=1)
+        back = total * update + of_state @ recurrent.T
+        return arrived, (back,), np.concatenate([updated, was_reset, proposed], axis=1)
 
 
-def _gru(recurrent: Any, bias: Any, ahead: Any, states: Any, push: Any) -> Any:
-    import jax
-    import jax.numpy as jnp
+class _Lstm(_Cell):
+    states = ("hidden", "cell")
 
-    hidden = states["hidden"]
-    of_state = hidden @ recurrent + bias[1]
-    update, reset, candidate = jnp.split(ahead, 3, axis=1)
-    update_state, reset_state, candidate_state = jnp.split(of_state, 3, axis=1)
-    update = jax.nn.sigmoid(update + update_state)
-    proposal = jnp.tanh(candidate + jax.nn.sigmoid(reset + reset_state) * candidate_state)
-    return {"hidden": update * hidden + (1 - update) * proposal + push["hidden"]}
+    def forwards(
+        self, recurrent: DoubleArray, bias: DoubleArray, ahead: DoubleArray, state: Arrays
+    ) -> tuple[Arrays, Arrays]:
+        entry, forget, proposal, leave = np.split(ahead + state[0] @ recurrent, 4, axis=1)
+        entry, forget, leave = _sigmoid(entry), _sigmoid(forget), _sigmoid(leave)
+        proposal = np.tanh(proposal)
+        cell = forget * state[1] + entry * proposal
+        shown = np.tanh(cell)
+        return (leave * shown, cell), (state[1], entry, forget, proposal, leave, shown)
+
+    def backwards(
+        self, recurrent: DoubleArray, kept: Arrays, arrived: Arrays
+    ) -> tuple[Arrays, Arrays, DoubleArray]:
+        before, entry, forget, proposal, leave, shown = kept
+        hidden = arrived[0]
+        cell = arrived[1] + hidden * leave * (1 - shown**2)
+        gates = np.concatenate(
+            [
+                cell * proposal * entry * (1 - entry),
+                cell * before * forget * (1 - forget),
+                cell * entry * (1 - proposal**2),
+                hidden * shown * leave * (1 - leave),
+            ],
+            axis=1,
+        )
+        return (hidden, cell), (gates @ recurrent.T, cell * forget), gates
 
 
-def _lstm(recurrent: Any, bias: Any, ahead: Any, states: Any, push: Any) -> Any:
-    import jax
-    import jax.numpy as jnp
-
-    gates = ahead + states["hidden"] @ recurrent
-    entry, forget, candidate, exit_ = jnp.split(gates, 4, axis=1)
-    cell = jax.nn.sigmoid(forget) * states["cell"] + jax.nn.sigmoid(entry) * jnp.tanh(candidate)
-    cell = cell + push["cell"]
-    return {"hidden": jax.nn.sigmoid(exit_) * jnp.tanh(cell) + push["hidden"], "cell": cell}
+_CELLS: dict[str, _Cell] = {"SimpleRNN": _SimpleRnn(), "GRU": _Gru(), "LSTM": _Lstm()}
