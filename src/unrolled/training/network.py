@@ -87,15 +87,7 @@ class Network:
         return State([jnp.asarray(weights[name]) for name in self._names()], state.fixed, state.optimizer)
 
     def _names(self) -> list[str]:
-        """A name for every weight that depends on the architecture alone.
-
-        Keras' own paths count how many layers of a kind the process has made so far.
-        """
-        return [
-            f"{place}.{type(layer).__name__}/{number}.{variable.name}"
-            for place, layer in enumerate(self.model.layers)
-            for number, variable in enumerate(layer.trainable_variables)
-        ]
+        return weight_names(self.model)
 
     def step(self, state: State, batch: SequenceBatch) -> tuple[State, Any, Any]:
         """One step of Adam: the new state, the batch's mean loss (nats) and its number of right answers.
@@ -161,6 +153,18 @@ class Network:
 
     def _cast(self, tokens: Any) -> Any:
         return tokens.astype(self.model.inputs[0].dtype)
+
+
+def weight_names(model: Any) -> list[str]:
+    """A name for every trainable weight of a Keras model that depends on the architecture alone.
+
+    Keras' own paths count how many layers of a kind the process has made so far.
+    """
+    return [
+        f"{place}.{type(layer).__name__}/{number}.{variable.name}"
+        for place, layer in enumerate(model.layers)
+        for number, variable in enumerate(layer.trainable_variables)
+    ]
 
 
 def score(probabilities: FloatArray, labels: NDArray[np.int32]) -> tuple[float, float]:
