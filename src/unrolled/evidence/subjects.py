@@ -55,6 +55,10 @@ class Logits:
 
         return [jnp.asarray(weights[name]) for name in weight_names(self.model)]
 
+    def variables(self) -> dict[str, Any]:
+        """Keras' variables by the names that runs store them under; they have shapes, but no values."""
+        return dict(zip(weight_names(self.model), self.model.trainable_variables, strict=True))
+
     def __call__(self, trainable: list[Any], tokens: IntArray) -> DoubleArray:
         """Logits (rows, classes), float64, of padded tokens (rows, time); their softmax is the answer.
 
@@ -148,9 +152,7 @@ class Subject:
 
     def logits_of_padded(self, tokens: IntArray) -> DoubleArray:
         """The same for padded tokens (rows, spec.length), networks only."""
-        return np.stack(
-            [self.logits_function(self.weights(run), tokens) for run in range(len(self.fitted))]
-        )
+        return np.stack([self.logits_function(self.weights(run), tokens) for run in range(len(self.fitted))])
 
     def right(self, split: EncodedSplit) -> BoolArray:
         """Whether each run gets each item right, bool, shape (runs, items)."""
@@ -221,9 +223,7 @@ def open_study(folder: Path) -> FinishedStudy:
         record = read_record(place) if place.exists() else None
         if record is not None and record.status == "done":
             plan = read_plan(place)
-            by_name.setdefault(record.architecture, []).append(
-                Run(place, plan, record, read_history(place))
-            )
+            by_name.setdefault(record.architecture, []).append(Run(place, plan, record, read_history(place)))
     if not by_name:
         raise DataError(
             str(folder),
