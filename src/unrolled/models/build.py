@@ -68,3 +68,15 @@ def outline_model(spec: ModelSpec) -> Any:
 
     with keras.StatelessScope(initialize_variables=False):
         return build_model(spec)
+
+
+def chain_layers(network: Any, *, fused: bool) -> Any:
+    """A model with the variables of ``network`` for token ids of any length, as training uses it.
+
+    Args:
+        network: a sequential model of :func:`build_model`.
+        fused: whether layers are computed together where that gives the same function for less work.
+    """
+    from unrolled.layers import accelerate, loosen_length
+
+    return accelerate(network) if fused else loosen_length(network)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.models import ModelSpec, build_model
+from unrolled.models.build import chain_layers
 from unrolled.training.batching import Batcher
 from unrolled.types import EncodedSplit, FloatArray, SequenceBatch
 
@@ -43,8 +44,6 @@ class Network:
         import jax
         import keras
 
-        from unrolled.layers import accelerate, loosen_length
-
         if keras.backend.backend() != "jax":
             raise RuntimeError(
                 f"training: Keras runs on {keras.backend.backend()!r}. Expected the JAX backend. "
@@ -52,7 +51,7 @@ class Network:
             )
         self.spec = spec
         self.model = model
-        self._callable = accelerate(model) if fused else loosen_length(model)
+        self._callable = chain_layers(model, fused=fused)
         self._optimizer = keras.optimizers.Adam(learning_rate)
         self._optimizer.build(self._callable.trainable_variables)
         self._train = jax.jit(self._train_step, donate_argnums=(0, 1, 2))
