@@ -148,9 +148,7 @@ class Subject:
 
     def logits_of_padded(self, tokens: IntArray) -> DoubleArray:
         """The same for padded tokens (rows, spec.length), networks only."""
-        return np.stack(
-            [self.logits_function(self.weights(run), tokens) for run in range(len(self.fitted))]
-        )
+        return np.stack([self.logits_function(self.weights(run), tokens) for run in range(len(self.fitted))])
 
     def right(self, split: EncodedSplit) -> BoolArray:
         """Whether each run gets each item right, bool, shape (runs, items)."""
@@ -221,9 +219,7 @@ def open_study(folder: Path) -> FinishedStudy:
         record = read_record(place) if place.exists() else None
         if record is not None and record.status == "done":
             plan = read_plan(place)
-            by_name.setdefault(record.architecture, []).append(
-                Run(place, plan, record, read_history(place))
-            )
+            by_name.setdefault(record.architecture, []).append(Run(place, plan, record, read_history(place)))
     if not by_name:
         raise DataError(
             str(folder),
