@@ -51,7 +51,7 @@ class Watcher(Protocol):
 
 
 _registry: Registry[Measure] = Registry("measure")
-_FAMILIES = ("behaviour",)
+_FAMILIES = ("complexity", "behaviour")
 
 
 def register_measure(

@@ -55,6 +55,10 @@ class Logits:
 
         return [jnp.asarray(weights[name]) for name in weight_names(self.model)]
 
+    def variables(self) -> dict[str, Any]:
+        """Keras' variables by the names that runs store them under; they have shapes, but no values."""
+        return dict(zip(weight_names(self.model), self.model.trainable_variables, strict=True))
+
     def __call__(self, trainable: list[Any], tokens: IntArray) -> DoubleArray:
         """Logits (rows, classes), float64, of padded tokens (rows, time); their softmax is the answer.
 
