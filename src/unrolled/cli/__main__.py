@@ -8,7 +8,7 @@ import sys
 import typer
 
 from unrolled import __version__
-from unrolled.cli import explain, lab, models, runs
+from unrolled.cli import analyse, explain, lab, models, runs
 from unrolled.errors import UnrolledError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("train")(runs.train)
 app.command("evaluate")(runs.evaluate)
 app.command("predict")(runs.predict)
 app.command("explain")(explain.explain)
+app.command("analyse")(analyse.analyse)
 
 
 def _version(wanted: bool) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.models import ModelSpec, build_model
-from unrolled.models.build import loosen_length
+from unrolled.models.build import chain_layers
 from unrolled.training.batching import Batcher
 from unrolled.types import EncodedSplit, FloatArray, SequenceBatch
 
@@ -36,10 +36,10 @@ class Network:
         spec: what to build.
         seed: fixes initial weights and dropout.
         learning_rate: Adam's.
-        any_length: whether batches may be shorter than the spec's length.
+        fused: whether layers are computed together where that gives the same function for less work.
     """
 
-    def __init__(self, spec: ModelSpec, *, seed: int, learning_rate: float, any_length: bool) -> None:
+    def __init__(self, spec: ModelSpec, *, seed: int, learning_rate: float, fused: bool = True) -> None:
         model = build_model(spec, seed=seed)
         import jax
         import keras
@@ -51,7 +51,7 @@ class Network:
             )
         self.spec = spec
         self.model = model
-        self._callable = loosen_length(model) if any_length else model
+        self._callable = chain_layers(model, fused=fused)
         self._optimizer = keras.optimizers.Adam(learning_rate)
         self._optimizer.build(self._callable.trainable_variables)
         self._train = jax.jit(self._train_step, donate_argnums=(0, 1, 2))
