@@ -8,7 +8,7 @@ import sys
 import typer
 
 from unrolled import __version__
-from unrolled.cli import lab, models, runs
+from unrolled.cli import analyse, explain, lab, models, runs
 from unrolled.errors import UnrolledError
 
 app = typer.Typer(
@@ -25,6 +25,8 @@ app.command("models")(models.models)
 app.command("train")(runs.train)
 app.command("evaluate")(runs.evaluate)
 app.command("predict")(runs.predict)
+app.command("explain")(explain.explain)
+app.command("analyse")(analyse.analyse)
 
 
 def _version(wanted: bool) -> None:

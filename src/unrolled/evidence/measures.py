@@ -51,7 +51,7 @@ class Watcher(Protocol):
 
 
 _registry: Registry[Measure] = Registry("measure")
-_FAMILIES = ("complexity", "behaviour")
+_FAMILIES = ("complexity", "behaviour", "words")
 
 
 def register_measure(

@@ -85,7 +85,9 @@ def measure_embedding(study: FinishedStudy) -> Iterator[Finding]:
         # Words whose leaning is beyond doubt: of "the" nobody could say what it should lie beside.
         ids = ids[np.argsort(-np.abs(surety[ids]), kind="stable")[:NUM_WORDS]]
         if len(ids) > NUM_NEIGHBOURS:
-            yield _measure(subject, ids, count[ids], leaning[ids], [names.get(int(i), f"id {i}") for i in ids])
+            yield _measure(
+                subject, ids, count[ids], leaning[ids], [names.get(int(i), f"id {i}") for i in ids]
+            )
 
 
 def _names(vocabulary: Vocabulary | None) -> dict[int, str]:
@@ -101,9 +103,7 @@ def _measure(
     for run, fitted in enumerate(subject.fitted):
         fresh = subject.logits_function.initial(fitted.plan.training.seed)[0]
         trained = subject.weights(run)[0]
-        tables.append(
-            (np.asarray(fresh, np.float64)[ids], np.asarray(trained, np.float64)[ids])
-        )
+        tables.append((np.asarray(fresh, np.float64)[ids], np.asarray(trained, np.float64)[ids]))
     side = np.sign(leaning - np.median(leaning))
     agreements = []
     for when in range(2):
@@ -131,14 +131,19 @@ def _measure(
             "neighbours": Table(
                 columns=("word", "leaning", "before", "after"),
                 rows=tuple(
-                    (words[row], float(leaning[row]), _listed(words, near_before[row]), _listed(words, near_after[row]))
+                    (
+                        words[row],
+                        float(leaning[row]),
+                        _listed(words, near_before[row]),
+                        _listed(words, near_after[row]),
+                    )
                     for row in shown
                 ),
             ),
             "map": Table(
                 columns=("word", "leaning", "count", "x_before", "y_before", "x_after", "y_after"),
                 rows=tuple(
-                    (word, float(lean), int(times), *map(float, before), *map(float, after))
+                    (word, float(lean), int(times), *_rounded(before), *_rounded(after))
                     for word, lean, times, before, after in zip(
                         words, leaning, count, map_before, map_after, strict=True
                     )
@@ -156,6 +161,11 @@ def _measure(
 
 def _listed(words: list[str], rows: LongArray) -> Value:
     return ", ".join(words[row] for row in rows)
+
+
+def _rounded(place: DoubleArray) -> tuple[float, ...]:
+    """Coordinates as a map can show them: digits beyond would only make files larger."""
+    return tuple(round(float(value), 4) for value in place)
 
 
 def _movement(before: DoubleArray, after: DoubleArray) -> float:

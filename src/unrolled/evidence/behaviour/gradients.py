@@ -161,7 +161,7 @@ def _is_recurrent(layer: Any) -> bool:
 
 
 def _common_steps(norms: DoubleArray) -> DoubleArray:
-    """The steps that all reviews have, so that no point of a curve rests on other reviews than its neighbour."""
+    """The steps that all reviews have, so that every point of a curve rests on the same reviews."""
     return norms[:, :, ~np.isnan(norms).any(axis=(0, 1))]
 
 
@@ -207,8 +207,8 @@ def _report(subject: Subject, found: dict[tuple[str, str, str], DoubleArray], er
         },
         reference=(
             f"A gradient that neither shrinks nor grows has a decay of 1 per step. Norms on {first.shape[1]} "
-            f"long test reviews, {first.shape[2]} steps back; the loop they come from differs from the model's "
-            f"logits by at most {error:.1g}. Called stable: less than a factor of {STABLE_FACTOR:.0f} over "
+            f"long test reviews, {first.shape[2]} steps back; the loop they come from is at most {error:.1g} off "
+            f"the model's logits. Called stable: less than a factor of {STABLE_FACTOR:.0f} over "
             "these steps, or an interval that holds 1."
         ),
     )

@@ -52,7 +52,7 @@ def pool(values: DoubleArray | BoolArray) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
-def pool_share(right: BoolArray) -> Interval:
+def pool_share(right: BoolArray | DoubleArray) -> Interval:
     """As :func:`pool` for a share, whose interval over reviews is Wilson's: it stays true near 0 and 1.
 
     Args:

@@ -66,8 +66,8 @@ def _measure(subject: Subject) -> Finding:
         },
         reference=(
             f"On {rows} test reviews a perfectly calibrated model shows an error of {chance:.3f} by chance, "
-            f"above {before.chance_high:.3f} in 5 of 100 cases; this one shows {error:.3f}. The temperature is "
-            f"fitted on {fitted_on}. A gap of 0 means as good on reviews it has not seen."
+            f"above {before.chance_high:.3f} in 5 of 100 cases; this one shows {error:.3f}. The temperature "
+            f"is fitted on {fitted_on}. A gap of 0 means as good on reviews it has not seen."
         ),
     )
 
@@ -143,7 +143,9 @@ def _course(histories: Sequence[Sequence[Epoch]]) -> dict[str, Curve]:
     found = {}
     for name, (field, label) in _CURVES.items():
         points = [
-            pool(np.array([[getattr(history[epoch], field)] for history in histories if len(history) > epoch]))
+            pool(
+                np.array([[getattr(history[epoch], field)] for history in histories if len(history) > epoch])
+            )
             for epoch in range(longest)
         ]
         found[name] = to_curve("epoch", label, range(1, longest + 1), points)
@@ -169,7 +171,7 @@ def _confusion(probabilities: DoubleArray, labels: IntArray, classes: Sequence[s
 
 
 def _mistakes(probabilities: DoubleArray, labels: IntArray, classes: Sequence[str]) -> Table:
-    """The wrong answers given with most confidence, by the mean of all runs; rows of the test part, no text."""
+    """The surest of the wrong answers, by the mean of all runs: rows of the test part, no text."""
     answers = probabilities.argmax(axis=1)
     confidence = np.where(answers == labels, -1.0, probabilities.max(axis=1))
     rows: list[tuple[Value, ...]] = [

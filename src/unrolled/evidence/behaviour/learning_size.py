@@ -26,7 +26,7 @@ FEWEST = 16
     "learning_size", "Accuracy against the number of training reviews; trains anew", on_request=True
 )
 def measure_learning_size(study: FinishedStudy) -> Iterator[Finding]:
-    """One finding for every model; trains its first run's plan on an eighth, a quarter and half of the data."""
+    """One finding for every model: its first run's plan on an eighth, a quarter and half of the data."""
     for subject in study.subjects:
         yield _measure(subject)
 
@@ -52,7 +52,9 @@ def _measure(subject: Subject) -> Finding:
     whole = subject.test_probabilities()[:1].argmax(axis=2) == data.test.labels
     sizes = [len(data.train) // fraction for fraction in FRACTIONS if len(data.train) // fraction >= FEWEST]
     rights: list[DoubleArray | BoolArray | None] = [_train(subject, size) for size in sizes]
-    points: list[Interval | None] = [None if right is None else pool_share(np.asarray(right)) for right in rights]
+    points: list[Interval | None] = [
+        None if right is None else pool_share(np.asarray(right)) for right in rights
+    ]
     known = [(size, point) for size, point in zip(sizes, points, strict=True) if point is not None]
     known.append((len(data.train), pool_share(whole)))
     half = rights[-1] if rights else None
@@ -72,7 +74,10 @@ def _measure(subject: Subject) -> Finding:
         },
         curves={
             "accuracy": to_curve(
-                "training reviews", "test accuracy", [size for size, _ in known], [point for _, point in known]
+                "training reviews",
+                "test accuracy",
+                [size for size, _ in known],
+                [point for _, point in known],
             )
         },
         reference=(

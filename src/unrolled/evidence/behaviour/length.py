@@ -132,7 +132,7 @@ def _better_part(kept: dict[str, list[BoolArray]]) -> str:
     """Which part is the better one to keep, over all cuts of the same reviews."""
     if len(kept["head"]) < 2:
         return "undecided"
-    head, tail = (np.mean([each for each in kept[part][:-1]], axis=0) for part in ("head", "tail"))
+    head, tail = (np.mean(kept[part][:-1], axis=0) for part in ("head", "tail"))
     gap = pool(head - tail)
     if not gap.excludes_zero:
         return "undecided"

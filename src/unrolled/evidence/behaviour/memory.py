@@ -98,7 +98,7 @@ def _measure(subject: Subject, tokens: Ragged, words: IntArray) -> Finding:
         num_seeds=len(subject.runs),
         values={
             "reach_steps": reach,
-            "reach_is_censored": bool(len(moved)) and moved[-1] == len(distances) - 1,
+            "reach_is_censored": bool(len(moved) and moved[-1] == len(distances) - 1),
             "half_steps": int(distances[halved[0]]) if len(halved) else None,
             "change_at_end": at_end,
             "noise": noise,

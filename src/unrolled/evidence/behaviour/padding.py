@@ -132,9 +132,7 @@ def _measure(subject: Subject) -> Finding:
                 rows.append((side, kind, steps, share.mean, drop.mean, drop.low, drop.high))
                 if worst is None or drop.mean > worst[0].mean:
                     worst = (drop, f"{side}_{kind}", steps)
-            curves[f"{side}_{kind}"] = to_curve(
-                "steps of padding added", "accuracy", (0, *amounts), points
-            )
+            curves[f"{side}_{kind}"] = to_curve("steps of padding added", "accuracy", (0, *amounts), points)
     drop, configuration, steps = worst if worst is not None else (Interval(0.0, None, None), "left_masked", 0)
     hurts = drop.excludes_zero and drop.mean > 0
     return Finding(
@@ -159,8 +157,8 @@ def _measure(subject: Subject) -> Finding:
         },
         reference=(
             f"Masked padding on the left of a network trained that way costs exactly nothing. The same "
-            f"{len(reviews)} test reviews, of at most {most} tokens, with and without padding; the network is "
-            f"trained with padding {'masked' if spec.padding == 'masked' else 'as a word'} on the left. "
+            f"{len(reviews)} test reviews, of at most {most} tokens, with and without padding; the network "
+            f"is trained with padding {'masked' if spec.padding == 'masked' else 'as a word'} on the left. "
             "95% intervals over reviews and, where there are several, seeds."
         ),
     )

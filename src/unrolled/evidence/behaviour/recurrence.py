@@ -123,21 +123,22 @@ def measure_sensitivity(
     last = np.concatenate([part.last for part in passes[-1]], axis=1)
     kernel, bias = recurrence.output
     logits = last @ kernel + bias
-    of_last = _logit_gradient(logits, labels) @ kernel.T
+    of_last: DoubleArray = _logit_gradient(logits, labels) @ kernel.T
     above = np.zeros_like(outputs)
     sensitivities = []
     for name, found in zip(recurrence.names[::-1], passes[::-1], strict=True):
-        of_inputs = None
+        below: list[DoubleArray] = []
         for way, part in enumerate(found):
             units = part.last.shape[1]
             share = slice(way * units, (way + 1) * units)
-            part.backwards(above[:, :, share], None if of_last is None else of_last[:, share])
-            of_inputs = part.of_inputs if of_inputs is None else of_inputs + part.of_inputs
+            part.backwards(above[:, :, share], of_last[:, share])
+            below.append(part.of_inputs)
             label = f"{name}/backward" if way else name
             for state, norms in part.norms.items():
                 sensitivities.append(Sensitivity(label, state, _count_back(norms.T, part.real.T)))
-        of_last = None
-        above = of_inputs
+        above = np.sum(below, axis=0)
+        # Lower layers act through their outputs alone, not through their last state.
+        of_last = np.zeros((len(labels), above.shape[2]))
     order = {name: place for place, name in enumerate(recurrence.names)}
     sensitivities.sort(key=lambda found: order[found.layer.removesuffix("/backward")])
     return sensitivities, logits
@@ -191,17 +192,15 @@ class _Pass:
         self.last = state[0]
         return outputs[::-1] if self.turned else outputs
 
-    def backwards(self, above: DoubleArray, of_last: DoubleArray | None) -> None:
+    def backwards(self, above: DoubleArray, of_last: DoubleArray) -> None:
         """Sets ``norms`` per state (time, reviews), in the order computed, and ``of_inputs``.
 
         Args:
             above: the gradient that arrives at every output, in the order of time.
-            of_last: the gradient that arrives at the last state; None for zero.
+            of_last: the gradient that arrives at the last state.
         """
         above = above[::-1] if self.turned else above
-        carried: Arrays = (np.zeros_like(self.last),) * len(self.cell.states)
-        if of_last is not None:
-            carried = (of_last, *carried[1:])
+        carried: Arrays = (of_last, *(np.zeros_like(self.last),) * (len(self.cell.states) - 1))
         self.norms = {name: np.empty(self.real.shape) for name in self.cell.states}
         of_projected = np.zeros((*self.real.shape, self.kernel.shape[1]))
         for step in range(len(self.real))[::-1]:
