@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal, overload
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from unrolled.data.padding import pad_sequences
 from unrolled.data.splitting import content_keys, draw, take
 from unrolled.data.storage import load_encoded, save_encoded
-from unrolled.data.vocabulary import Vocabulary
+from unrolled.data.vocabulary import Units, Vocabulary
 from unrolled.errors import DataError, UsageError, nearest
 from unrolled.types import (
     Dataset,
@@ -23,7 +24,7 @@ from unrolled.types import (
     Split,
 )
 
-__all__ = ["clip_vocabulary", "encode_dataset", "iterate_batches", "load_encoded", "save_encoded"]
+__all__ = ["clip_vocabulary", "divide_dataset", "encode_dataset", "iterate_batches", "load_encoded", "save_encoded"]
 
 Protocol = Literal["standard", "notebook"]
 START, OOV, INDEX_FROM = 1, 2, 3
@@ -36,6 +37,7 @@ def encode_dataset(
     seed: int = 0,
     validation_fraction: float = 0.1,
     test_fraction: float = 0.2,
+    units: Units = "words",
 ) -> tuple[EncodedDataset, Vocabulary | None]:
     """Token ids in three parts, and the vocabulary they were made with.
 
@@ -50,9 +52,67 @@ def encode_dataset(
         seed: which rows are drawn; the same rows on every machine.
         validation_fraction: share of train that becomes validation where it is drawn.
         test_fraction: share of train that becomes test where the data set has none.
+        units: what a token of a text is, as in :class:`Vocabulary`.
 
     Returns:
         The encoded data set, and its vocabulary; None for token ids that came without a word index.
+
+    Raises:
+        UsageError: ``protocol``, ``seed`` or a fraction is out of its range.
+        DataError: a class is missing from a part or too rare for it, or there is nothing to learn from.
+    """
+    parts = divide_dataset(
+        dataset,
+        protocol=protocol,
+        seed=seed,
+        validation_fraction=validation_fraction,
+        test_fraction=test_fraction,
+    )
+    train, notices = parts.train, list(parts.notices)
+    vocabulary = _vocabulary(dataset, train, units)
+    splits = {"train": train, "test": parts.test, "validation": parts.validation}
+    encoded: dict[str, EncodedSplit] = {}
+    for name, split in splits.items():
+        if split is None:
+            continue
+        if name == "validation" and split is parts.test:
+            encoded[name] = encoded["test"]
+            continue
+        tokens = split.tokens
+        if tokens is None:
+            tokens = _known(vocabulary, dataset).encode_ragged(split.texts or ())
+        encoded[name] = EncodedSplit(tokens, split.labels.astype(np.int32, copy=False))
+        silent = 0 if split.texts is None else _count_silent(tokens)
+        if silent:
+            notices.append(f"{silent} of {len(split)} texts in {name} hold no word of the vocabulary")
+    size = 1 + max(int(split.tokens.values.max(initial=OOV)) for split in encoded.values())
+    result = EncodedDataset(
+        name=dataset.name,
+        classes=dataset.classes,
+        vocabulary_size=max(size, 0 if vocabulary is None else vocabulary.size),
+        sha256=dataset.sha256,
+        notices=tuple(notices),
+        best_accuracy=dataset.best_accuracy,
+        **encoded,
+    )
+    return result, vocabulary
+
+
+def divide_dataset(
+    dataset: Dataset,
+    *,
+    protocol: Protocol,
+    seed: int = 0,
+    validation_fraction: float = 0.1,
+    test_fraction: float = 0.2,
+) -> Dataset:
+    """The same corpus with all three parts, what is missing drawn from train.
+
+    What :func:`encode_dataset` does first; on its own for whoever must know which row went where.
+    Under ``notebook`` validation and test are one object.
+
+    Args:
+        dataset: as in :func:`encode_dataset`, and the other arguments too.
 
     Raises:
         UsageError: ``protocol``, ``seed`` or a fraction is out of its range.
@@ -78,31 +138,7 @@ def encode_dataset(
     elif validation is None:
         train, validation = _divide(dataset, train, "validation", validation_fraction, seed, notices)
 
-    vocabulary = _vocabulary(dataset, train)
-    parts = {"train": train, "test": test, "validation": validation}
-    encoded: dict[str, EncodedSplit] = {}
-    for name, split in parts.items():
-        if name == "validation" and split is test:
-            encoded[name] = encoded["test"]
-            continue
-        tokens = split.tokens
-        if tokens is None:
-            tokens = _known(vocabulary, dataset).encode_ragged(split.texts or ())
-        encoded[name] = EncodedSplit(tokens, split.labels.astype(np.int32, copy=False))
-        silent = 0 if split.texts is None else _count_silent(tokens)
-        if silent:
-            notices.append(f"{silent} of {len(split)} texts in {name} hold no word of the vocabulary")
-    size = 1 + max(int(split.tokens.values.max(initial=OOV)) for split in encoded.values())
-    result = EncodedDataset(
-        name=dataset.name,
-        classes=dataset.classes,
-        vocabulary_size=max(size, 0 if vocabulary is None else vocabulary.size),
-        sha256=dataset.sha256,
-        notices=tuple(notices),
-        best_accuracy=dataset.best_accuracy,
-        **encoded,
-    )
-    return result, vocabulary
+    return replace(dataset, train=train, validation=validation, test=test, notices=tuple(notices))
 
 
 @overload
@@ -183,17 +219,18 @@ def _divide(
     keys = content_keys(train)
     shared = int(np.isin(keys[drawn], keys[kept]).sum())
     if shared:
-        # Equal texts of one class stay together, so these carry different labels.
-        notices.append(f"{shared} of {len(drawn)} texts in {purpose} stand in train too, under another label")
+        # Equal texts of one class stay together, so these carry different labels; groups may hold any.
+        why = "under another label" if train.groups is None else "in another group"
+        notices.append(f"{shared} of {len(drawn)} texts in {purpose} stand in train too, {why}")
     return take(train, kept), take(train, drawn)
 
 
-def _vocabulary(dataset: Dataset, train: Split) -> Vocabulary | None:
+def _vocabulary(dataset: Dataset, train: Split, units: Units) -> Vocabulary | None:
     if train.texts is None:
         if dataset.word_index is None:
             return None
         return Vocabulary(dict(dataset.word_index), start=START, oov=OOV, index_from=INDEX_FROM)
-    vocabulary = Vocabulary.fit(train.texts, start=START, oov=OOV, index_from=INDEX_FROM)
+    vocabulary = Vocabulary.fit(train.texts, start=START, oov=OOV, index_from=INDEX_FROM, units=units)
     if not vocabulary.index:
         raise DataError(
             dataset.name,
