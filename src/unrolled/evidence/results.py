@@ -9,12 +9,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from unrolled.errors import DataError
+from unrolled.evidence.choice import pareto_front
 from unrolled.evidence.cost import count_flops
 from unrolled.evidence.machine import describe_machine
 from unrolled.evidence.statistics import Difference, compare_accuracy, estimate_mean
 from unrolled.models import parse_spec
 from unrolled.models.build import outline_model
-from unrolled.training.record import PREDICTIONS, Latency
+from unrolled.training.record import PREDICTIONS, WEIGHTS, Latency
 from unrolled.training.study import Run, Study
 from unrolled.types import BoolArray
 
@@ -80,6 +81,9 @@ class ModelResults(_Part):
         compile_seconds: median over seeds.
         peak_memory_bytes: largest over seeds.
         latency_ms: medians over seeds.
+        weights_bytes: size of the weights on disk.
+        training_seconds: training time over all epochs, median over seeds.
+        letters: models that share a letter cannot be told apart; "" where nothing was compared.
         failures: what went wrong, per run that has no figures.
     """
 
@@ -94,6 +98,9 @@ class ModelResults(_Part):
     compile_seconds: float | None = None
     peak_memory_bytes: int | None = None
     latency_ms: Latency | None = None
+    weights_bytes: int | None = None
+    training_seconds: float | None = None
+    letters: str = ""
     failures: tuple[str, ...] = ()
 
 
@@ -105,6 +112,7 @@ class StudyResults(_Part):
     dataset: DatasetFacts
     machine: MachineFacts
     models: tuple[ModelResults, ...]
+    front: tuple[str, ...] = ()
     verdicts: tuple[str, ...]
 
     def to_json(self) -> str:
@@ -147,6 +155,7 @@ def summarise_study(study: Study) -> StudyResults:
             packages=dict(machine.packages),
         ),
         models=models,
+        front=pareto_front(models),
         verdicts=_verdicts(models, by_name, study),
     )
 
@@ -185,8 +194,16 @@ def _summarise_model(name: str, runs: Sequence[Run], protocol: str) -> ModelResu
             p50=float(np.median([latency.p50 for latency in latencies])),
             p95=float(np.median([latency.p95 for latency in latencies])),
         ),
+        weights_bytes=_weights_bytes(runs),
+        training_seconds=float(np.median([sum(record.seconds_per_epoch) for record in done])),
         failures=failures,
     )
+
+
+def _weights_bytes(runs: Sequence[Run]) -> int | None:
+    """Size of a run's weights on disk, the largest over seeds; None where the files were deleted."""
+    paths = [run.folder / WEIGHTS for run in runs]
+    return max((path.stat().st_size for path in paths if path.exists()), default=None)
 
 
 def _accuracy(values: Sequence[float]) -> Accuracy:
