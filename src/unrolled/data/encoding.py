@@ -11,7 +11,8 @@ import numpy as np
 from unrolled.data.padding import pad_sequences
 from unrolled.data.splitting import content_keys, draw, take
 from unrolled.data.storage import load_encoded, save_encoded
-from unrolled.data.vocabulary import Units, Vocabulary
+from unrolled.data.units import Units
+from unrolled.data.vocabulary import Vocabulary
 from unrolled.errors import DataError, UsageError, nearest
 from unrolled.types import (
     Dataset,
@@ -24,7 +25,14 @@ from unrolled.types import (
     Split,
 )
 
-__all__ = ["clip_vocabulary", "divide_dataset", "encode_dataset", "iterate_batches", "load_encoded", "save_encoded"]
+__all__ = [
+    "clip_vocabulary",
+    "divide_dataset",
+    "encode_dataset",
+    "iterate_batches",
+    "load_encoded",
+    "save_encoded",
+]
 
 Protocol = Literal["standard", "notebook"]
 START, OOV, INDEX_FROM = 1, 2, 3
@@ -112,7 +120,11 @@ def divide_dataset(
     Under ``notebook`` validation and test are one object.
 
     Args:
-        dataset: as in :func:`encode_dataset`, and the other arguments too.
+        dataset: as in :func:`encode_dataset`.
+        protocol: likewise.
+        seed: likewise.
+        validation_fraction: likewise.
+        test_fraction: likewise.
 
     Raises:
         UsageError: ``protocol``, ``seed`` or a fraction is out of its range.
@@ -132,7 +144,7 @@ def divide_dataset(
     if test is None:
         train, test = _divide(dataset, train, "test", test_fraction, seed, notices)
     if protocol == "notebook":
-        if validation is not None:
+        if validation is not None and validation is not test:
             notices.append("the notebook protocol validates on test: the validation part is not used")
         validation = test
     elif validation is None:

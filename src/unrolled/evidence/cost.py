@@ -96,6 +96,7 @@ _RULES: dict[str, Callable[[Any, Shape], int]] = {
     "Conv1D": _convolution,
     "MaxPooling1D": _pooling,
     "Bidirectional": _bidirectional,
+    "MarkedSteps": lambda layer, shape: 0,
     "Embedding": lambda layer, shape: 0,
     "Flatten": lambda layer, shape: 0,
     **dict.fromkeys(_CELLS, _recurrence),

@@ -27,7 +27,8 @@ def train_baseline(
 ) -> RunRecord:
     """Fits the baseline once and measures it like a network; its whole fit counts as one epoch."""
     start = time.perf_counter()
-    model = fit_linear(cast(LinearSpec, spec), data.train.tokens, data.train.labels)
+    weights = plan.training.class_weights
+    model = fit_linear(cast(LinearSpec, spec), data.train.tokens, data.train.labels, class_weights=weights)
     seconds = time.perf_counter() - start
     loss, accuracy = score(model.predict_probabilities(data.train.tokens), data.train.labels)
     start = time.perf_counter()

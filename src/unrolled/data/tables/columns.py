@@ -63,7 +63,7 @@ class ColumnRequest:
 
 @dataclass(frozen=True, slots=True)
 class ColumnChoice:
-    """The columns to read; ``split`` is None when no column assigns rows to parts, ``group`` unless asked for.
+    """The columns to read; ``split`` is None when none assigns rows to parts, ``group`` unless asked for.
 
     ``guessed`` is True when content and not a name decided, which a reader of the results must know.
     """

@@ -94,7 +94,7 @@ class TableBuilder:
         """Takes in one row; ``text`` None is a missing text, ``split`` and ``group`` are values or None.
 
         Raises:
-            DataError: no label, an empty group, a field of 10 MB, an unknown split, or too much of everything.
+            DataError: no label, an empty group, a field of 10 MB, an unknown split, or too much of it all.
         """
         if text is None:
             self._num_missing += 1
