@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 Units: TypeAlias = Literal["words", "unspaced", "characters"]
-"""``words`` stand between separators, as in Keras; ``unspaced`` takes every character of a script without spaces
-as a word of its own and leaves other scripts' words whole; ``characters`` does that to all scripts."""
+"""``words`` stand between separators, as in Keras; ``unspaced`` takes every character of a script without
+spaces as a word of its own and leaves other scripts' words whole; ``characters`` does that to all scripts."""
 
 # Ideographs, kana and their punctuation, in rising order; then the scripts of South-East Asia.
 _IDEOGRAPHIC = (

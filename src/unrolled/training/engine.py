@@ -120,7 +120,7 @@ class Engine:
             MachineError: the disk refuses.
         """
         self._resume()
-        self._compile()
+        self.compile()
         while not self._finished():
             self._train_epoch()
         if self.settings.protocol == "standard":
@@ -136,7 +136,7 @@ class Engine:
         waited = patience is not None and done - self.progress.best_epoch >= patience
         return done >= self.settings.epochs or waited
 
-    def _compile(self) -> None:
+    def compile(self) -> None:
         """Compiles training and prediction for every padded length, on a state that is thrown away."""
         start = time.perf_counter()
         train = self.data.train
