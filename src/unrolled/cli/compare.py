@@ -198,16 +198,16 @@ def _fit(
     plan = load_time_plan(folder, key)
     if plan is None:
         tell("measuring the speed of every model")
-        speeds = measure_speeds(folder, corpus.encoded, plans, num_workers=workers)
+        left = allowed - (clock.monotonic() - begun)
+        measured = measure_speeds(folder, corpus.encoded, plans, seconds=left, num_workers=workers)
         plan = fit_into_time(
-            speeds,
+            measured.speeds,
             allowed - (clock.monotonic() - begun),
             num_seeds=settings.training.seeds,
             epochs=settings.training.epochs,
             num_workers=workers,
         )
-        asked = list(dict.fromkeys(str(p.model["architecture"]) for p in plans))
-        plan = plan.keep_unmeasured(asked, set(speeds))
+        plan = plan.account_for(measured)
         save_time_plan(folder, key, plan)
     tell(plan.sentence(settings.limits.time or ""))
     return plan

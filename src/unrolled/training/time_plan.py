@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ PLAN_FILE = "time-plan.json"
 _PROBES = "probes"
 # Two runs side by side disturb each other more, and less evenly, than a few probed steps show.
 _RESERVE = 0.9
+_MEASURING = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +66,17 @@ class TimePlan:
     fits: bool
     remarks: tuple[str, ...]
 
-    def keep_unmeasured(self, asked: Sequence[str], measured: Collection[str]) -> TimePlan:
-        """The same plan with the models that could not be measured, which are run all the same."""
-        lost = [name for name in asked if name not in measured]
-        if not lost:
-            return self
-        names = tuple(name for name in asked if name in self.names or name in lost)
-        remark = f"with {', '.join(lost)}, whose speed could not be measured"
-        return replace(self, names=names, remarks=(*self.remarks, remark))
+    def account_for(self, measured: Measured) -> TimePlan:
+        """The same plan with a word on the models that were not measured.
+
+        A failed probe says nothing about time: that model is run all the same, and its run says why.
+        """
+        remarks = list(self.remarks)
+        if measured.skipped:
+            remarks.append(f"without {', '.join(measured.skipped)}, which there was no time to measure")
+        if measured.failed:
+            remarks.append(f"with {', '.join(measured.failed)}, whose speed could not be measured")
+        return replace(self, names=(*self.names, *measured.failed), remarks=tuple(remarks))
 
     def sentence(self, allowed: str) -> str:
         """What was decided, for whoever waits."""
@@ -84,17 +88,28 @@ class TimePlan:
         return f"time: {tail}"
 
 
-def measure_speeds(
-    folder: Path, data: EncodedDataset, plans: Sequence[RunPlan], *, num_workers: int
-) -> dict[str, Speed]:
-    """The speed of every planned architecture, measured with as many processes side by side as the study has.
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Speeds by architecture, in the order of the study; which probes failed, and which were not begun."""
 
-    A model whose probe fails is left out: its run will say why.
+    speeds: dict[str, Speed]
+    failed: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+def measure_speeds(
+    folder: Path, data: EncodedDataset, plans: Sequence[RunPlan], *, seconds: float, num_workers: int
+) -> Measured:
+    """The speed of the planned architectures, with as many processes side by side as the study has.
+
+    Measuring takes time from the study: once a third of it is spent no further probe begins, beyond the
+    first two models.
 
     Args:
         folder: the study's; the encoded data is written there, where the study expects it.
         data: the encoded corpus.
-        plans: one for each architecture is probed.
+        plans: the first of each architecture is probed.
+        seconds: what is left for measuring and training together.
         num_workers: processes side by side.
     """
     save_encoded(data, folder / DATA)
@@ -102,7 +117,13 @@ def measure_speeds(
     for plan in plans:
         first.setdefault(str(plan.model["architecture"]), plan)
 
+    skipped: list[str] = []
+    started = time.monotonic()
+
     def probe(name: str) -> Speed | None:
+        if time.monotonic() - started > seconds * _MEASURING and name not in list(first)[:2]:
+            skipped.append(name)
+            return None
         place = folder / _PROBES / name
         place.mkdir(parents=True, exist_ok=True)
         write_model(place / PLAN, first[name])
@@ -125,7 +146,11 @@ def measure_speeds(
             speeds = dict(zip(first, pool.map(probe, first), strict=True))
     finally:
         shutil.rmtree(folder / _PROBES, ignore_errors=True)
-    return {name: speed for name, speed in speeds.items() if speed is not None}
+    return Measured(
+        {name: speed for name, speed in speeds.items() if speed is not None},
+        tuple(name for name, speed in speeds.items() if speed is None and name not in skipped),
+        tuple(name for name in first if name in skipped),
+    )
 
 
 def fit_into_time(
