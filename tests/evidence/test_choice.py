@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from unrolled.errors import UsageError
-from unrolled.evidence.choice import Budget, Choice, choose, parse_budget, pareto_front
+from unrolled.evidence.choice import Budget, Choice, choose, pareto_front, parse_budget
 from unrolled.evidence.results import (
     Accuracy,
     DatasetFacts,
