@@ -22,9 +22,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"layers", "data"},
     "training": {"models", "data"},
     "evidence": {"data", "models", "training"},
+    "estimators": {"data", "models", "training"},
     "report": {"evidence"},
     "deploy": {"models", "data"},
-    "cli": {"data", "kernels", "layers", "models", "training", "evidence", "report", "deploy"},
+    "cli": {"data", "kernels", "layers", "models", "training", "evidence", "report", "deploy", "estimators"},
 }
 """Each room's neighbours, besides itself and the base; ``docs/architecture.md`` draws the same arrows."""
 

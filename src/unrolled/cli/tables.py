@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from unrolled.evidence.results import Accuracy, ModelResults, StudyResults
 
 
-def print_results(results: StudyResults, folder: Path) -> None:
-    """Prints a study's table, its verdicts and where the files are, on standard output."""
+def print_results(results: StudyResults, folder: Path, *, by_class: bool = False) -> None:
+    """Prints a study's table, its verdicts and where the files are, on standard output.
+
+    ``by_class`` adds the figures that a rare class can move: balanced accuracy and macro-F1.
+    """
     console = Console()
     notebook = results.protocol == "notebook"
     compared = results.comparison is not None
@@ -23,15 +26,20 @@ def print_results(results: StudyResults, folder: Path) -> None:
     table.add_column("test accuracy", no_wrap=True)
     if compared:
         table.add_column("same", no_wrap=True)
+    if by_class:
+        table.add_column("balanced", justify="right", no_wrap=True)
+        table.add_column("macro-F1", justify="right", no_wrap=True)
     if notebook:
         table.add_column("best", justify="right", no_wrap=True)
     table.add_column("s/epoch", justify="right", no_wrap=True)
-    if not notebook:
+    # Beside the figures of the classes a terminal of 80 columns has no room for all the others.
+    if not notebook and not by_class:
         table.add_column("epochs", justify="right", no_wrap=True)
-    table.add_column("MB", justify="right", no_wrap=True)
+    if not by_class:
+        table.add_column("MB", justify="right", no_wrap=True)
     table.add_column("ms", justify="right", no_wrap=True)
     for model in _ranked(results):
-        table.add_row(*_row(model, notebook=notebook, compared=compared))
+        table.add_row(*_row(model, notebook=notebook, compared=compared, by_class=by_class))
     console.print(table)
     console.print()
     for verdict in results.verdicts:
@@ -67,20 +75,24 @@ def _notes(results: StudyResults) -> list[str]:
     return notes
 
 
-def _row(model: ModelResults, *, notebook: bool, compared: bool) -> list[str]:
+def _row(model: ModelResults, *, notebook: bool, compared: bool, by_class: bool) -> list[str]:
     if model.test_accuracy is None:
         return [model.name, "", f"({model.status})"]
     parameters = "" if model.parameters is None else f"{model.parameters:,}"
     row = [model.name, parameters, _accuracy(model.test_accuracy)]
     if compared:
         row.append(model.letters)
+    if by_class:
+        for score in (model.balanced_accuracy, model.macro_f1):
+            row.append("" if score is None else f"{score.mean:.3f}")
     if notebook:
         best = model.best_epoch_test_accuracy
         row.append("" if best is None else f"{best.mean:.3f}")
     row.append("" if model.seconds_per_epoch is None else _short(model.seconds_per_epoch.median))
-    if not notebook:
+    if not notebook and not by_class:
         row.append(_epochs(model.epochs))
-    row.append("" if not model.peak_memory_bytes else f"{model.peak_memory_bytes / 1e6:,.0f}")
+    if not by_class:
+        row.append("" if not model.peak_memory_bytes else f"{model.peak_memory_bytes / 1e6:,.0f}")
     row.append("" if model.latency_ms is None else _short(model.latency_ms.p50))
     return row
 

@@ -197,5 +197,6 @@ _RULES: dict[str, Callable[[Any, Shape, bool], _Work]] = {
     "Bidirectional": _bidirectional,
     "Embedding": _embedding,
     "Flatten": _free,
+    "MarkedSteps": _free,
     **dict.fromkeys(_CELLS, _recurrence),
 }

@@ -12,12 +12,13 @@ from unrolled.errors import DataError
 from unrolled.evidence.choice import pareto_front
 from unrolled.evidence.cost import count_flops
 from unrolled.evidence.machine import describe_machine
+from unrolled.evidence.scores import score_classes
 from unrolled.evidence.statistics import LEVEL, Tournament, compare_models, estimate_mean
 from unrolled.models import parse_spec
 from unrolled.models.build import outline_model
 from unrolled.training.record import PREDICTIONS, WEIGHTS, Latency
 from unrolled.training.study import Run, Study
-from unrolled.types import BoolArray
+from unrolled.types import BoolArray, FloatArray
 
 SCHEMA = "unrolled.results/1"
 
@@ -74,6 +75,8 @@ class ModelResults(_Part):
         parameters: weights, counted as numbers.
         flops_per_sequence: forward pass at full length; None for a model that is no network.
         test_accuracy: with the weights that the protocol keeps.
+        balanced_accuracy: mean over classes of the share found, as :class:`unrolled.evidence.scores.Scores`.
+        macro_f1: mean of the classes' F1, likewise.
         best_epoch_test_accuracy: at each run's best epoch on test; only under ``notebook``, which
             validates on test and so has chosen with it: an optimistic figure.
         epochs: epochs trained, per seed.
@@ -92,6 +95,8 @@ class ModelResults(_Part):
     parameters: int | None = None
     flops_per_sequence: int | None = None
     test_accuracy: Accuracy | None = None
+    balanced_accuracy: Accuracy | None = None
+    macro_f1: Accuracy | None = None
     best_epoch_test_accuracy: Accuracy | None = None
     epochs: tuple[int, ...] = ()
     seconds_per_epoch: Seconds | None = None
@@ -167,7 +172,10 @@ def summarise_study(study: Study) -> StudyResults:
     by_name: dict[str, list[Run]] = {}
     for run in study.runs():
         by_name.setdefault(run.plan.model["architecture"], []).append(run)
-    models = tuple(_summarise_model(name, runs, study.protocol) for name, runs in by_name.items())
+    models = tuple(
+        _with_scores(_summarise_model(name, runs, study.protocol), runs, study)
+        for name, runs in by_name.items()
+    )
     tournament = _compare(models, by_name, study)
     if tournament is not None:
         models = tuple(
@@ -249,6 +257,20 @@ def _weights_bytes(runs: Sequence[Run]) -> int | None:
     return max((path.stat().st_size for path in paths if path.exists()), default=None)
 
 
+def _with_scores(model: ModelResults, runs: Sequence[Run], study: Study) -> ModelResults:
+    """The row with the figures that take the test part's predictions."""
+    labels = study.data.test.labels
+    scores = [score_classes(found, labels) for found in _predictions(runs, study)]
+    if not scores:
+        return model
+    return model.model_copy(
+        update={
+            "balanced_accuracy": _accuracy([found.balanced_accuracy for found in scores]),
+            "macro_f1": _accuracy([found.macro_f1 for found in scores]),
+        }
+    )
+
+
 def _accuracy(values: Sequence[float]) -> Accuracy:
     found = estimate_mean(values)
     return Accuracy(mean=found.mean, ci95=found.interval, values=found.values)
@@ -264,7 +286,13 @@ def _flops(run: Run) -> int | None:
 def _right(runs: Sequence[Run], study: Study) -> BoolArray:
     """Which test items the finished runs of a model got right, bool, shape (runs, items)."""
     labels = study.data.test.labels
-    rows = []
+    return np.array([found.argmax(axis=1) == labels for found in _predictions(runs, study)], bool)
+
+
+def _predictions(runs: Sequence[Run], study: Study) -> list[FloatArray]:
+    """Test probabilities of a model's finished runs, each float32, shape (items, classes)."""
+    labels = study.data.test.labels
+    found = []
     for run in runs:
         if run.record is None or run.record.status != "done":
             continue
@@ -276,8 +304,8 @@ def _right(runs: Sequence[Run], study: Study) -> BoolArray:
                 expected=f"({len(labels)}, {len(study.data.classes)})",
                 action="delete the run's folder and run again",
             )
-        rows.append(probabilities.argmax(axis=1) == labels)
-    return np.array(rows, bool)
+        found.append(probabilities)
+    return found
 
 
 def _compare(

@@ -13,7 +13,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import keras
 
 from unrolled.layers.fusion import accelerate, loosen_length
-from unrolled.layers.masking import Conv1D, Flatten, MaxPooling1D
+from unrolled.layers.masking import Conv1D, Flatten, MarkedSteps, MaxPooling1D
 from unrolled.layers.recurrent import GRU, LSTM, SimpleRNN
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "LSTM",
     "Conv1D",
     "Flatten",
+    "MarkedSteps",
     "MaxPooling1D",
     "SimpleRNN",
     "accelerate",

@@ -11,8 +11,9 @@ from unrolled.models.spec import ModelSpec, make_spec
 def build_model(model: str | ModelSpec, *, seed: int | None = None, **settings: Any) -> Any:
     """A plain, uncompiled ``keras.Model`` for an architecture.
 
-    The input is token ids, shape (batch, length), 0 where padded; the output is the probability of the
-    second of two classes, shape (batch, 1), or of each of more, shape (batch, classes).
+    The input is token ids, shape (batch, length), 0 where padded; with ``features`` it is numbers, shape
+    (batch, length, features + 1), the last 1 where a step is real and 0 where padded. The output is the
+    probability of the second of two classes, shape (batch, 1), or of each of more, shape (batch, classes).
 
     Args:
         model: a registry name ("lstm") or a finished spec.
@@ -35,11 +36,13 @@ def build_model(model: str | ModelSpec, *, seed: int | None = None, **settings: 
         spec = make_spec(model, **settings)
     if seed is not None:
         keras.utils.set_random_seed(seed)
-    dtype = "int32" if "embedding_size" in type(spec).model_fields else "float32"
+    features = int(getattr(spec, "features", 0))
+    dtype = "int32" if "embedding_size" in type(spec).model_fields and not features else "float32"
+    step = (features + 1,) if features else ()
     binary = spec.classes == 2
     return keras.Sequential(
         [
-            keras.Input((spec.length,), dtype=dtype, name="tokens"),
+            keras.Input((spec.length, *step), dtype=dtype, name="steps" if features else "tokens"),
             *_named(spec.layers()),
             keras.layers.Dense(
                 1 if binary else spec.classes, activation="sigmoid" if binary else "softmax", name="output"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +134,8 @@ class Network:
             outputs, moved = self._callable.stateless_call(values, fixed, tokens, training=True)
             losses, right = self._judge(outputs, labels)
             loss = (losses * weights).sum() / weights.sum()
-            return loss, (moved, (right * weights).sum())
+            # Weights may count classes differently; a right answer counts 1, a filling row 0.
+            return loss, (moved, (right * (weights > 0)).sum())
 
         (loss, (fixed, right)), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
         trainable, optimizer = self._optimizer.stateless_apply(optimizer, gradients, trainable)
@@ -166,9 +168,16 @@ def weight_names(model: Any) -> list[str]:
     ]
 
 
-def score(probabilities: FloatArray, labels: NDArray[np.int32]) -> tuple[float, float]:
-    """Mean cross-entropy (nats) and accuracy of probabilities (items, classes) against labels (items,)."""
+def score(
+    probabilities: FloatArray, labels: NDArray[np.int32], weights: Sequence[float] | None = None
+) -> tuple[float, float]:
+    """Mean cross-entropy (nats) and accuracy of probabilities (items, classes) against labels (items,).
+
+    ``weights``, one for each class, make both a weighted mean; balanced ones turn accuracy into balanced
+    accuracy, the mean over classes of the share found.
+    """
     chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    counts = None if weights is None else np.asarray(weights, np.float64)[labels]
     # Keras' clip, so that training and validation losses are on one scale.
-    loss = float(-np.log(np.clip(chosen, 1e-7, 1.0)).mean())
-    return loss, float((probabilities.argmax(axis=1) == labels).mean())
+    loss = float(np.average(-np.log(np.clip(chosen, 1e-7, 1.0)), weights=counts))
+    return loss, float(np.average(probabilities.argmax(axis=1) == labels, weights=counts))
