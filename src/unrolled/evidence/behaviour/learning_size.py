@@ -16,7 +16,7 @@ from unrolled.evidence.measures import register_measure
 from unrolled.evidence.subjects import FinishedStudy, Subject
 from unrolled.models.linear import LinearSpec, fit_linear
 from unrolled.training.engine import DivergedError, Engine
-from unrolled.types import BoolArray, DoubleArray, EncodedDataset
+from unrolled.types import BoolArray, EncodedDataset
 
 FRACTIONS = (8, 4, 2)
 FEWEST = 16
@@ -51,10 +51,8 @@ def _measure(subject: Subject) -> Finding:
     data = subject.data
     whole = subject.test_probabilities()[:1].argmax(axis=2) == data.test.labels
     sizes = [len(data.train) // fraction for fraction in FRACTIONS if len(data.train) // fraction >= FEWEST]
-    rights: list[DoubleArray | BoolArray | None] = [_train(subject, size) for size in sizes]
-    points: list[Interval | None] = [
-        None if right is None else pool_share(np.asarray(right)) for right in rights
-    ]
+    rights: list[BoolArray | None] = [_train(subject, size) for size in sizes]
+    points: list[Interval | None] = [None if right is None else pool_share(right) for right in rights]
     known = [(size, point) for size, point in zip(sizes, points, strict=True) if point is not None]
     known.append((len(data.train), pool_share(whole)))
     half = rights[-1] if rights else None
