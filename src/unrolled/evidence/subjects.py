@@ -98,8 +98,13 @@ class Logits:
         """A context in which the network's weights have these values."""
         import keras
 
-        pairs = zip(self.model.trainable_variables, trainable, strict=True)
-        return keras.StatelessScope(state_mapping=list(pairs))
+        pairs = list(zip(self.model.trainable_variables, trainable, strict=True))
+        # Seeds of dropout, which is switched off; without values they would be drawn while a call is traced.
+        pairs += [
+            (variable, np.zeros(tuple(variable.shape), variable.dtype))
+            for variable in self.model.non_trainable_variables
+        ]
+        return keras.StatelessScope(state_mapping=pairs)
 
     def _compute(self, trainable: list[Any], tokens: Any) -> Any:
         with self.scope(trainable):

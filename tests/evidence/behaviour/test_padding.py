@@ -55,7 +55,7 @@ def test_the_unused_id_reads_as_padding_does_in_an_unmasked_network(name: str) -
 
 def test_masked_padding_costs_a_recurrent_network_nothing(study) -> None:
     found = {finding.model: finding for finding in measure_padding(study)}
-    assert list(found) == ["dense", "cnn", "lstm", "cnn_gru"], "the linear model pads nothing"
+    assert list(found) == ["cnn", "lstm"], "the linear model pads nothing"
     lstm = found["lstm"]
     for side in ("left", "right"):
         assert set(lstm.curves[f"{side}_masked"].y) == {lstm.values["accuracy"]}
@@ -72,6 +72,7 @@ def test_masked_padding_costs_a_recurrent_network_nothing(study) -> None:
     assert set(found["cnn"].curves["left_masked"].y) == {found["cnn"].values["accuracy"]}
 
 
+@pytest.mark.slow
 def test_a_study_trained_on_words_is_read_masked_too(corpus, tmp_path) -> None:
     from unrolled.evidence.subjects import open_study
     from unrolled.models import architectures
