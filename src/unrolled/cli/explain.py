@@ -54,7 +54,7 @@ def print_explanation(found: Explanation) -> None:
         )
     else:
         for word, value, known in zip(found.tokens, found.attributions, found.known, strict=True):
-            console.print(f"{value:+.4f}\t{_printable(word)}{'' if known else ' (unknown)'}")
+            print(f"{value:+.4f}\t{_printable(word)}{'' if known else ' (unknown)'}")
     for remark in _remarks(found):
         console.print(remark, style="dim")
 
