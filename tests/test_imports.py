@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "layers": {"kernels"},
     "models": {"layers", "data"},
     "training": {"models", "data"},
-    "evidence": {"models", "training"},
+    "evidence": {"data", "models", "training"},
     "estimators": {"data", "models", "training"},
     "report": {"evidence"},
     "deploy": {"models", "data"},

@@ -14,11 +14,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from unrolled.data import Vocabulary, load_dataset, pad_sequences
     from unrolled.estimators import SequenceClassifier, TextClassifier
+    from unrolled.layers import accelerate
     from unrolled.models import build_model
 
 _HOMES = {
     "SequenceClassifier": "unrolled.estimators",
     "TextClassifier": "unrolled.estimators",
+    "accelerate": "unrolled.layers",
     "Vocabulary": "unrolled.data",
     "pad_sequences": "unrolled.data",
     "load_dataset": "unrolled.data",
@@ -30,6 +32,7 @@ __all__ = [
     "TextClassifier",
     "Vocabulary",
     "__version__",
+    "accelerate",
     "build_model",
     "load_dataset",
     "pad_sequences",

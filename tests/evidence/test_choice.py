@@ -100,12 +100,12 @@ def test_the_reason_is_one_sentence_from_the_figures() -> None:
     found = pick("latency_ms<0.58")
     assert found.fitting == ("gru", "cnn", "linear")
     assert found.reason == (
-        "gru is the most accurate of 3 models within latency_ms<0.58: 0.930, median latency 0.5 ms; lstm (0.940) "
-        "and 1 other would be more accurate but do not fit (lstm: median latency 0.6 ms)."
+        "gru is the most accurate of 3 models within latency_ms<0.58: 0.930, median latency 0.5 ms; "
+        "lstm (0.940) and 1 other would be more accurate but do not fit (lstm: median latency 0.6 ms)."
     )
     assert pick("latency_ms<9").reason == (
-        "lstm is the most accurate of 5 models within latency_ms<9: 0.940, median latency 0.6 ms; gru cannot be "
-        "told apart from it and is faster and smaller."
+        "lstm is the most accurate of 5 models within latency_ms<9: 0.940, median latency 0.6 ms; gru "
+        "cannot be told apart from it and is faster and smaller."
     )
     assert pick("latency_ms<0.1").reason == (
         "No model fits latency_ms<0.1: the nearest to latency_ms<0.1 is linear with 0.14 ms."

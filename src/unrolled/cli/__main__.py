@@ -8,7 +8,7 @@ import sys
 import typer
 
 from unrolled import __version__
-from unrolled.cli import compare, init, lab, models, runs
+from unrolled.cli import analyse, compare, explain, init, lab, models, runs
 from unrolled.errors import UnrolledError
 
 app = typer.Typer(
@@ -27,6 +27,8 @@ app.command("models")(models.models)
 app.command("train")(runs.train)
 app.command("evaluate")(runs.evaluate)
 app.command("predict")(runs.predict)
+app.command("explain")(explain.explain)
+app.command("analyse")(analyse.analyse)
 
 
 def _version(wanted: bool) -> None:

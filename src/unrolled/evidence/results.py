@@ -13,7 +13,7 @@ from unrolled.evidence.choice import pareto_front
 from unrolled.evidence.cost import count_flops
 from unrolled.evidence.machine import describe_machine
 from unrolled.evidence.scores import score_classes
-from unrolled.evidence.statistics import Difference, compare_accuracy, estimate_mean
+from unrolled.evidence.statistics import LEVEL, Tournament, compare_models, estimate_mean
 from unrolled.models import parse_spec
 from unrolled.models.build import outline_model
 from unrolled.training.record import PREDICTIONS, WEIGHTS, Latency
@@ -109,6 +109,39 @@ class ModelResults(_Part):
     failures: tuple[str, ...] = ()
 
 
+class PairFacts(_Part):
+    """Two models on the same test items, the more accurate first; see :mod:`unrolled.evidence.statistics`."""
+
+    first: str
+    second: str
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+    adjusted_p_value: float
+    scope: Literal["trained_models", "architectures"]
+    method: Literal["mcnemar", "seeds_and_items"]
+    smallest_difference: float
+
+
+class Comparison(_Part):
+    """Every pair of a study's models.
+
+    Args:
+        scope: "architectures" when the noise of seeds is in every comparison, else "trained_models".
+        smallest_difference: the true difference between two models that such a study finds in 80% of cases,
+            all pairs considered; the median over neighbours in the ranking.
+        pairs: most accurate models first.
+    """
+
+    scope: Literal["trained_models", "architectures"]
+    smallest_difference: float
+    pairs: tuple[PairFacts, ...]
+
+    def pair(self, first: str, second: str) -> PairFacts:
+        """The figures on two models, whichever is ahead."""
+        return next(pair for pair in self.pairs if {pair.first, pair.second} == {first, second})
+
+
 class StudyResults(_Part):
     """What ``results.json`` holds."""
 
@@ -118,6 +151,7 @@ class StudyResults(_Part):
     machine: MachineFacts
     models: tuple[ModelResults, ...]
     front: tuple[str, ...] = ()
+    comparison: Comparison | None = None
     verdicts: tuple[str, ...]
 
     def to_json(self) -> str:
@@ -132,6 +166,8 @@ def summarise_study(study: Study) -> StudyResults:
     Raises:
         DataError: a run's predictions do not fit the test part.
     """
+    from unrolled.evidence.verdicts import write_verdicts
+
     data = study.data
     by_name: dict[str, list[Run]] = {}
     for run in study.runs():
@@ -140,8 +176,13 @@ def summarise_study(study: Study) -> StudyResults:
         _with_scores(_summarise_model(name, runs, study.protocol), runs, study)
         for name, runs in by_name.items()
     )
+    tournament = _compare(models, by_name, study)
+    if tournament is not None:
+        models = tuple(
+            model.model_copy(update={"letters": tournament.letters.get(model.name, "")}) for model in models
+        )
     machine = describe_machine()
-    return StudyResults(
+    results = StudyResults(
         schema_name=SCHEMA,
         protocol=study.protocol,
         dataset=DatasetFacts(
@@ -164,8 +205,10 @@ def summarise_study(study: Study) -> StudyResults:
         ),
         models=models,
         front=pareto_front(models),
-        verdicts=_verdicts(models, by_name, study),
+        comparison=None if tournament is None else _comparison_facts(tournament),
+        verdicts=(),
     )
+    return results.model_copy(update={"verdicts": write_verdicts(results)})
 
 
 def _summarise_model(name: str, runs: Sequence[Run], protocol: str) -> ModelResults:
@@ -265,43 +308,36 @@ def _predictions(runs: Sequence[Run], study: Study) -> list[FloatArray]:
     return found
 
 
-def _verdicts(
+def _compare(
     models: Sequence[ModelResults], by_name: Mapping[str, Sequence[Run]], study: Study
-) -> tuple[str, ...]:
-    """Plain sentences: who wins and whether that is real; how far from the best reachable; what failed."""
-    ranked = sorted(
-        (model for model in models if model.test_accuracy is not None),
-        key=lambda model: -(model.test_accuracy.mean if model.test_accuracy else 0.0),
+) -> Tournament | None:
+    """Every finished model against every other; None where there are fewer than two."""
+    done = [model.name for model in models if model.test_accuracy is not None]
+    if len(done) < 2:
+        return None
+    return compare_models(
+        {name: _right(by_name[name], study) for name in done},
+        deterministic=[name for name in done if not parse_spec(by_name[name][0].plan.model).neural],
     )
-    sentences = []
-    if len(ranked) > 1:
-        first, second = ranked[:2]
-        gap = compare_accuracy(_right(by_name[first.name], study), _right(by_name[second.name], study))
-        sentences.append(_winner(first, second, gap, len(study.data.test)))
-    best = study.data.best_accuracy
-    if ranked and best is not None and ranked[0].test_accuracy is not None:
-        sentences.append(
-            f"No classifier can be expected above {best:.3f} on this corpus; "
-            f"{ranked[0].name} reaches {ranked[0].test_accuracy.mean:.3f}."
-        )
-    for model in models:
-        if model.failures:
-            sentences.append(f"{model.name}: {'; '.join(model.failures)}.")
-    return tuple(sentences)
 
 
-def _winner(first: ModelResults, second: ModelResults, gap: Difference, num_items: int) -> str:
-    low, high = gap.interval
-    runs = " and ".join(
-        f"{count} {'run' if count == 1 else 'runs'} of {model.name}"
-        for count, model in zip(gap.num_runs, (first, second), strict=True)
+def _comparison_facts(tournament: Tournament) -> Comparison:
+    level = LEVEL / len(tournament.pairs)
+    return Comparison(
+        scope=tournament.scope,
+        smallest_difference=tournament.smallest_difference,
+        pairs=tuple(
+            PairFacts(
+                first=pair.first,
+                second=pair.second,
+                difference=pair.difference.mean,
+                interval=pair.difference.interval,
+                p_value=pair.difference.p_value,
+                adjusted_p_value=pair.adjusted_p_value,
+                scope=pair.difference.scope,
+                method=pair.difference.method,
+                smallest_difference=pair.difference.smallest_detectable(level=level),
+            )
+            for pair in tournament.pairs
+        ),
     )
-    measured = (
-        f"{gap.mean:.3f} apart on {num_items:,} test items, 95% interval {low:.3f} to {high:.3f}, {runs}"
-    )
-    top = first.test_accuracy.mean if first.test_accuracy else 0.0
-    if gap.is_real:
-        return (
-            f"{first.name} wins with {top:.3f}, ahead of {second.name}: the difference is real ({measured})."
-        )
-    return f"{first.name} leads with {top:.3f}, but it cannot be told apart from {second.name} ({measured})."

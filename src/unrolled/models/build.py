@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from inspect import signature
 from typing import Any
 
 from unrolled.models.spec import ModelSpec, make_spec
@@ -74,34 +73,13 @@ def outline_model(spec: ModelSpec) -> Any:
         return build_model(spec)
 
 
-def loosen_length(network: Any) -> Any:
-    """The same network, with the same variables, for token ids of any length.
-
-    A model from :func:`build_model` insists on the length it was built for, as Keras users expect. Padding
-    that is masked changes nothing, so a batch of short sequences may be cut to its longest one and cost less.
+def chain_layers(network: Any, *, fused: bool) -> Any:
+    """A model with the variables of ``network`` for token ids of any length, as training uses it.
 
     Args:
-        network: a sequential model of :func:`build_model` whose spec is not ``fixed_length``.
-
-    Returns:
-        keras.Model that maps (batch, any time) token ids to the network's outputs.
+        network: a sequential model of :func:`build_model`.
+        fused: whether layers are computed together where that gives the same function for less work.
     """
-    from unrolled.layers import keras
+    from unrolled.layers import accelerate, loosen_length
 
-    class AnyLength(keras.Model):  # type: ignore[misc]
-        """Layer by layer, since a functional graph keeps the mask's shape of the length it was traced at."""
-
-        def __init__(self) -> None:
-            super().__init__(name=network.name)
-            self.parts = list(network.layers)
-            self.built = True
-
-        def call(self, tokens: Any, training: bool = False) -> Any:
-            outputs = tokens
-            for layer in self.parts:
-                # The mask travels with the tensor; the phase does not, as a stateless call opens no context.
-                phase = {"training": training} if "training" in signature(layer.call).parameters else {}
-                outputs = layer(outputs, **phase)
-            return outputs
-
-    return AnyLength()
+    return accelerate(network) if fused else loosen_length(network)

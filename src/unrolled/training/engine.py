@@ -99,9 +99,7 @@ class Engine:
         lengths = padded_lengths(spec, data.train, group=settings.group_lengths)
         self.batcher = Batcher(spec, settings.batch_size, lengths, settings.class_weights)
         self.reader = Batcher(spec, EVALUATION_BATCH, lengths)
-        self.network = Network(
-            spec, seed=settings.seed, learning_rate=settings.learning_rate, any_length=len(lengths) > 1
-        )
+        self.network = Network(spec, seed=settings.seed, learning_rate=settings.learning_rate)
         self.state = self.network.initial_state()
         self.progress = Progress()
         self.best: dict[str, NDArray[Any]] = {}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.models import ModelSpec, build_model
-from unrolled.models.build import loosen_length
+from unrolled.models.build import chain_layers
 from unrolled.training.batching import Batcher
 from unrolled.types import EncodedSplit, FloatArray, SequenceBatch
 
@@ -37,10 +37,10 @@ class Network:
         spec: what to build.
         seed: fixes initial weights and dropout.
         learning_rate: Adam's.
-        any_length: whether batches may be shorter than the spec's length.
+        fused: whether layers are computed together where that gives the same function for less work.
     """
 
-    def __init__(self, spec: ModelSpec, *, seed: int, learning_rate: float, any_length: bool) -> None:
+    def __init__(self, spec: ModelSpec, *, seed: int, learning_rate: float, fused: bool = True) -> None:
         model = build_model(spec, seed=seed)
         import jax
         import keras
@@ -52,7 +52,7 @@ class Network:
             )
         self.spec = spec
         self.model = model
-        self._callable = loosen_length(model) if any_length else model
+        self._callable = chain_layers(model, fused=fused)
         self._optimizer = keras.optimizers.Adam(learning_rate)
         self._optimizer.build(self._callable.trainable_variables)
         self._train = jax.jit(self._train_step, donate_argnums=(0, 1, 2))
@@ -87,15 +87,7 @@ class Network:
         return State([jnp.asarray(weights[name]) for name in self._names()], state.fixed, state.optimizer)
 
     def _names(self) -> list[str]:
-        """A name for every weight that depends on the architecture alone.
-
-        Keras' own paths count how many layers of a kind the process has made so far.
-        """
-        return [
-            f"{place}.{type(layer).__name__}/{number}.{variable.name}"
-            for place, layer in enumerate(self.model.layers)
-            for number, variable in enumerate(layer.trainable_variables)
-        ]
+        return weight_names(self.model)
 
     def step(self, state: State, batch: SequenceBatch) -> tuple[State, Any, Any]:
         """One step of Adam: the new state, the batch's mean loss (nats) and its number of right answers.
@@ -162,6 +154,18 @@ class Network:
 
     def _cast(self, tokens: Any) -> Any:
         return tokens.astype(self.model.inputs[0].dtype)
+
+
+def weight_names(model: Any) -> list[str]:
+    """A name for every trainable weight of a Keras model that depends on the architecture alone.
+
+    Keras' own paths count how many layers of a kind the process has made so far.
+    """
+    return [
+        f"{place}.{type(layer).__name__}/{number}.{variable.name}"
+        for place, layer in enumerate(model.layers)
+        for number, variable in enumerate(layer.trainable_variables)
+    ]
 
 
 def score(
