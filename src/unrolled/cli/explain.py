@@ -62,7 +62,8 @@ def print_explanation(found: Explanation) -> None:
 def _remarks(found: Explanation) -> list[str]:
     start, missed = found.baseline_probability, found.completeness_error
     remarks = [
-        f"Log-odds of {found.label} added by each word, from {start:.4f} on; they miss the sum by {missed:.2%}."
+        f"Log-odds of {found.label} added by each word, from {start:.4f} on; "
+        f"they miss the sum by {missed:.2%}."
     ]
     if abs(found.padding) > 1e-6:
         remarks.append(f"The padding adds {found.padding:+.4f}: this model reads it as words.")

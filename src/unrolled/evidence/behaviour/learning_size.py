@@ -53,7 +53,7 @@ def _measure(subject: Subject) -> Finding:
     sizes = [len(data.train) // fraction for fraction in FRACTIONS if len(data.train) // fraction >= FEWEST]
     rights: list[DoubleArray | BoolArray | None] = [_train(subject, size) for size in sizes]
     points: list[Interval | None] = [
-        None if right is None else pool_share(np.asarray(right)) for right in rights
+        None if right is None else pool_share(np.asarray(right, np.float64)) for right in rights
     ]
     known = [(size, point) for size, point in zip(sizes, points, strict=True) if point is not None]
     known.append((len(data.train), pool_share(whole)))
