@@ -16,8 +16,8 @@ from unrolled import SequenceClassifier
 from unrolled.data.steps import Steps, pad_steps
 from unrolled.errors import DataError, UsageError
 from unrolled.estimators.inputs import read_sequences
+from unrolled.layers import loosen_length
 from unrolled.models import architectures, build_model, make_spec
-from unrolled.models.build import loosen_length
 from unrolled.types import EncodedSplit
 
 SMALL = {"model": "simple_rnn", "units": 6, "epochs": 12, "learning_rate": 2e-2, "random_state": 0}

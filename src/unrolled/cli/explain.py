@@ -54,17 +54,15 @@ def print_explanation(found: Explanation) -> None:
         )
     else:
         for word, value, known in zip(found.tokens, found.attributions, found.known, strict=True):
-            console.print(f"{value:+.4f}\t{_printable(word)}{'' if known else ' (unknown)'}")
+            print(f"{value:+.4f}\t{_printable(word)}{'' if known else ' (unknown)'}")
     for remark in _remarks(found):
         console.print(remark, style="dim")
 
 
 def _remarks(found: Explanation) -> list[str]:
     start, missed = found.baseline_probability, found.completeness_error
-    remarks = [
-        f"Log-odds of {found.label} added by each word, from {start:.4f} on; "
-        f"they miss the sum by {missed:.2%}."
-    ]
+    sums = f"Each word's part in the log-odds of {found.label}, from {start:.4f} on"
+    remarks = [f"{sums}; the parts miss the whole by {missed:.2%}."]
     if abs(found.padding) > 1e-6:
         remarks.append(f"The padding adds {found.padding:+.4f}: this model reads it as words.")
     if found.num_unread:

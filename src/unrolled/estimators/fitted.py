@@ -38,7 +38,7 @@ class FittedNetwork:
     def predict_probabilities(self, tokens: Ragged) -> FloatArray:
         """Class probabilities, float32, shape (sequences, classes)."""
         if self._network is None or self._state is None:
-            self._network = Network(self.spec, seed=0, learning_rate=1e-3) > 1)
+            self._network = Network(self.spec, seed=0, learning_rate=1e-3)
             self._state = self._load(self._network)
         size = next((size for size in BATCH_SIZES if size >= len(tokens)), BATCH_SIZES[-1])
         split = EncodedSplit(tokens, np.zeros(len(tokens), np.int32))

@@ -67,7 +67,9 @@ def read_sequences(sequences: Any, where: str, *, num_features: int | None = Non
         DataError: no sample, a sequence without steps, NaN or infinity.
     """
     _refuse_sparse(sequences, where, "sequences")
-    if isinstance(sequences, str | bytes | dict) or not hasattr(sequences, "__len__"):
+    if isinstance(sequences, str | bytes | dict) or not (
+        hasattr(sequences, "__len__") or hasattr(sequences, "__array__")
+    ):
         raise _no_sequences(where, f"got {type(sequences).__name__}")
     items: Any = sequences
     if not isinstance(sequences, list | tuple):
@@ -76,7 +78,7 @@ def read_sequences(sequences: Any, where: str, *, num_features: int | None = Non
             raise _no_sequences(where, f"got shape={items.shape}")
     if len(items) == 0 or getattr(items, "size", 1) == 0:
         shape = getattr(items, "shape", (0,))
-        what = "sample(s)" if len(items) == 0 else "feature(s) or step(s)"
+        what = "sample(s)" if len(items) == 0 else "feature(s)"
         raise DataError(
             where,
             f"Found array with 0 {what} (shape={shape}) while a minimum of 1 is required",

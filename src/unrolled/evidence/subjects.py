@@ -19,7 +19,7 @@ from unrolled.data.storage import load_encoded
 from unrolled.data.vocabulary import Vocabulary
 from unrolled.errors import DataError
 from unrolled.models import ModelSpec
-from unrolled.models.build import build_model, outline_model
+from unrolled.models.build import build_model, chain_layers, outline_model
 from unrolled.models.linear import LinearModel, LinearSpec
 from unrolled.training.fitted import FittedRun, load_run
 from unrolled.training.network import weight_names
@@ -46,6 +46,10 @@ class Logits:
         self.spec = spec
         # Weights come from the runs: a network that makes its own first is slow to build.
         self.model = outline_model(spec)
+        import keras
+
+        self.model.layers[-1].activation = keras.activations.linear
+        self._chain = chain_layers(self.model, fused=True)
         self._initial: dict[int, list[Any]] = {}
         self._call = jax.jit(self._compute)
 
@@ -94,16 +98,17 @@ class Logits:
         """A context in which the network's weights have these values."""
         import keras
 
-        pairs = zip(self.model.trainable_variables, trainable, strict=True)
-        return keras.StatelessScope(state_mapping=list(pairs))
+        pairs = list(zip(self.model.trainable_variables, trainable, strict=True))
+        # Seeds of dropout, which is switched off; without values they would be drawn while a call is traced.
+        pairs += [
+            (variable, np.zeros(tuple(variable.shape), variable.dtype))
+            for variable in self.model.non_trainable_variables
+        ]
+        return keras.StatelessScope(state_mapping=pairs)
 
     def _compute(self, trainable: list[Any], tokens: Any) -> Any:
-        from keras import ops
-
         with self.scope(trainable):
-            outputs, _ = self.before(tokens.astype(self.model.inputs[0].dtype), self.model.layers[:-1])
-            last = self.model.layers[-1]
-            return ops.matmul(outputs, last.kernel) + last.bias
+            return self._chain(tokens.astype(self.model.inputs[0].dtype), training=False)
 
 
 @dataclass

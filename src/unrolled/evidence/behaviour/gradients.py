@@ -208,8 +208,8 @@ def _report(subject: Subject, found: dict[tuple[str, str, str], DoubleArray], er
         reference=(
             f"A gradient that neither shrinks nor grows has a decay of 1 per step. Norms on {first.shape[1]} "
             f"long test reviews, {first.shape[2]} steps back; the loop they come from is at most "
-            f"{error:.1g} off the model's logits. Called stable: less than a factor of {STABLE_FACTOR:.0f} over "
-            "these steps, or an interval that holds 1."
+            f"{error:.1g} off the model's logits. Called stable: less than a factor of "
+            f"{STABLE_FACTOR:.0f} over these steps, or an interval that holds 1."
         ),
     )
 

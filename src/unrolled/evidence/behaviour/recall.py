@@ -278,8 +278,8 @@ def probe_recall(distances: tuple[int, ...], cells: tuple[str, ...] = tuple(INIT
         reference=(
             f"Guessing scores {CHANCE}. {NUM_SEEDS} networks of {UNITS} units for each setting and distance, "
             f"at most {MOST_UPDATES} updates of {BATCH} sequences each, judged on {NUM_PROBES} fresh ones; "
-            f"95% intervals over sequences and starts. A setting whose mean is below {RECALLED} is not asked for "
-            "farther distances; with more training some would reach them."
+            f"95% intervals over sequences and starts. A setting whose mean is below {RECALLED} is not "
+            "asked for farther distances; with more training some would reach them."
         ),
     )
 
