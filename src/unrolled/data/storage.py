@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +34,23 @@ def write_atomically(path: Path, payload: bytes) -> None:
     Raises:
         MachineError: the disk refuses; nothing but the old file is left behind.
     """
+    with replace_atomically(path) as stream:
+        stream.write(payload)
+
+
+@contextmanager
+def replace_atomically(path: Path) -> Iterator[BinaryIO]:
+    """A stream whose content takes the place of ``path`` when the block ends well, and vanishes otherwise.
+
+    Raises:
+        MachineError: the disk refuses; nothing but the old file is left behind.
+    """
     with _disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as stream:
-                stream.write(payload)
+                yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
             # mkstemp opens for the owner alone; the finished file follows the user's own mask.

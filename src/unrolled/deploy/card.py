@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 from unrolled.deploy.figures import Figures
 from unrolled.deploy.manifest import Manifest
 from unrolled.deploy.report import ExportReport, Parity

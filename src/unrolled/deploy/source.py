@@ -17,7 +17,6 @@ from unrolled.errors import DataError
 from unrolled.models import ModelSpec, parse_spec
 from unrolled.types import EncodedDataset, FloatArray, digest
 
-
 #: Beside the run that a saved estimator is, too.
 ESTIMATOR = "estimator.json"
 

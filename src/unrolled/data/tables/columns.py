@@ -137,6 +137,34 @@ def choose_columns(
     return ColumnChoice(text, label, split, guessed, request.group)
 
 
+def choose_text_column(
+    where: str, names: Sequence[str], wanted: str | None, sample: Callable[[], Sample]
+) -> str:
+    """The column of the texts, in a table that need hold no labels.
+
+    Args:
+        where: the file, for messages.
+        names: its columns.
+        wanted: what the user asked for.
+        sample: as for :func:`choose_columns`.
+
+    Raises:
+        DataError: the column is missing, a name stands twice, or the choice is not clear.
+    """
+    _check_names(where, names)
+    if wanted is not None and wanted not in names:
+        raise DataError(
+            where,
+            f"there is no such column (got text_column={shorten(wanted)})",
+            expected=f"one of {_listed(names)}",
+            action=nearest(wanted, names),
+        )
+    if wanted is not None or len(names) == 1:
+        return wanted or names[0]
+    found = _by_name(where, "text", names, (TEXT_NAMES, LESSER_TEXT_NAMES))
+    return found or _by_content(where, "text", names, sample())
+
+
 def _check_names(where: str, names: Sequence[str]) -> None:
     if len(names) > limits.MAX_COLUMNS:
         raise DataError(

@@ -33,8 +33,8 @@ def read_tsv(path: Path, where: str, request: ColumnRequest) -> Table:
 
 
 def _read_delimited(path: Path, where: str, request: ColumnRequest, delimiters: str) -> Table:
-    with Lines(path, where, newline="") as lines, _raised_field_limit():
-        records = _Records(iter(lines), where, delimiters)
+    with Lines(path, where, newline="") as lines, raised_field_limit():
+        records = Records(iter(lines), where, delimiters)
         header = [name.strip() for name in records.header]
         rows = iter(records)
         # A look at the first rows, which are then read like the others.
@@ -66,7 +66,7 @@ def _read_delimited(path: Path, where: str, request: ColumnRequest, delimiters: 
     return table
 
 
-class _Records:
+class Records:
     """The rows behind the header, numbered as a spreadsheet numbers them: the header is row 1."""
 
     def __init__(self, lines: Iterator[str], where: str, delimiters: str) -> None:
@@ -170,7 +170,7 @@ def _check_header(where: str, choice: ColumnChoice, table: Table) -> None:
 
 
 @contextmanager
-def _raised_field_limit() -> Iterator[None]:
+def raised_field_limit() -> Iterator[None]:
     # The limit belongs to the whole csv module; others in this process keep theirs.
     with _field_limit_lock:
         previous = csv.field_size_limit(limits.MAX_FIELD_BYTES - 1)

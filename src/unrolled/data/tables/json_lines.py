@@ -27,7 +27,7 @@ def read_json_lines(path: Path, where: str, request: ColumnRequest) -> Table:
     written; a text must be a string or null.
     """
     with Lines(path, where, newline="\n") as lines:
-        records = _parse_lines(lines, where)
+        records = parse_lines(lines, where)
         head = list(islice(records, SAMPLE_ROWS))
         if not head:
             raise DataError(
@@ -61,7 +61,7 @@ def read_json_lines(path: Path, where: str, request: ColumnRequest) -> Table:
     return builder.build()
 
 
-def _parse_lines(lines: Lines, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def parse_lines(lines: Lines, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
     decode = json.JSONDecoder(
         object_pairs_hook=_unique_pairs,
         parse_constant=_refuse_constant,

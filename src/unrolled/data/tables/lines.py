@@ -66,6 +66,10 @@ class Lines:
         except UnicodeDecodeError:
             raise find_undecodable(self.path, self.where) from None
 
+    def position(self) -> int:
+        """Bytes read so far, with what was read ahead."""
+        return self._stream.buffer.tell()
+
     def notices(self) -> list[str]:
         """What was tolerated, as sentences."""
         return ["a byte order mark at the start was skipped."] if self.had_mark else []
