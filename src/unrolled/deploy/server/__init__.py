@@ -1,0 +1,1 @@
+"""The HTTP server over exports, and its page."""

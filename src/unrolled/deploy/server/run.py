@@ -1,0 +1,140 @@
+"""The server process: uvicorn with a deadline for receipt and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from unrolled.deploy.predictor import Predictor
+from unrolled.deploy.server.app import build_app
+from unrolled.deploy.server.serving import Serving
+from unrolled.deploy.server.settings import ServerSettings
+from unrolled.errors import MachineError
+
+KEEP_ALIVE_SECONDS = 15
+BACKLOG = 2_048
+_HEADER_SECONDS = 10.0
+
+
+class PatientProtocol(H11Protocol):
+    """Closes connections that do not bring a whole request head in time, which uvicorn waits for for ever."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._timer = self.loop.call_later(_HEADER_SECONDS, self._give_up)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        busy = self.cycle is not None and not self.cycle.response_complete
+        if busy and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        elif not busy and self._timer is None and not self.transport.is_closing():
+            self._timer = self.loop.call_later(_HEADER_SECONDS, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
+            self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """Stops on SIGTERM and SIGINT after the answers under way, and then returns instead of dying of it."""
+
+    def __init__(self, config: uvicorn.Config, serving: Serving) -> None:
+        super().__init__(config)
+        self._serving = serving
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, without raising the signal once more at the end."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        kinds = (signal.SIGINT, signal.SIGTERM)
+        before = {kind: signal.signal(kind, self.handle_exit) for kind in kinds}
+        try:
+            yield
+        finally:
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """From now on the server is not ready."""
+        self._serving.ready = False
+        super().handle_exit(sig, frame)
+
+
+def serve(
+    predictors: Sequence[Predictor],
+    settings: ServerSettings,
+    *,
+    on_start: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Serves until SIGTERM or Ctrl-C.
+
+    Args:
+        predictors: exports.
+        settings: limits and places.
+        on_start: called with the address, once it is taken.
+
+    Raises:
+        MachineError: the address is taken or not ours.
+        UsageError: no model, or one that knows no words.
+    """
+    serving = Serving(predictors, settings)
+    listener = _listen(settings)
+    host, port = listener.getsockname()[:2]
+    config = uvicorn.Config(
+        build_app(serving),
+        http=PatientProtocol,
+        loop="asyncio",
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(settings.shutdown_seconds),
+        backlog=BACKLOG,
+    )
+    on_start(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+    try:
+        Server(config, serving).run([listener])
+    finally:
+        listener.close()
+
+
+def _listen(settings: ServerSettings) -> socket.socket:
+    where = f"{settings.host}:{settings.port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except (OSError, OverflowError) as error:
+        raise MachineError(
+            where,
+            f"cannot listen there ({error})",
+            expected="a free port of this machine",
+            action="--port 0 takes any free one",
+        ) from None
+    return listener
