@@ -137,6 +137,25 @@ class Lanes:
             self.builder, self.builder.select(self.builder.fcmp_ordered(">", value, top), top, value)
         )
 
+    def larger(self, other: Lanes) -> Lanes:
+        """The larger of two numbers, NaN if either is."""
+        builder, a, b = self.builder, self.value, other.value
+        found = builder.select(builder.fcmp_ordered(">=", a, b), a, b)
+        return Lanes(builder, builder.select(builder.fcmp_unordered("uno", a, a), a, found))
+
+    def where_positive(self, other: Lanes) -> Lanes:
+        """``other`` where this is above 0, elsewhere 0."""
+        zero = self.lift(0.0).value
+        above = self.builder.fcmp_ordered(">", self.value, zero)
+        return Lanes(self.builder, self.builder.select(above, other.value, zero))
+
+    def split_where_equal(self, other: Lanes, third: Lanes) -> tuple[Lanes, Lanes]:
+        """``third`` where this equals ``other``, elsewhere 0; and the other way round."""
+        builder, zero = self.builder, self.lift(0.0).value
+        equal = builder.fcmp_ordered("==", self.value, other.value)
+        here = builder.select(equal, third.value, zero)
+        return Lanes(builder, here), Lanes(builder, builder.select(equal, zero, third.value))
+
     def polynomial(self, coefficients: Sequence[float]) -> Lanes:
         """The value of a polynomial, its coefficients in falling order of power."""
         result = self.lift(coefficients[0])

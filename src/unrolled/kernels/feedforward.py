@@ -1,0 +1,85 @@
+"""The kernels without a recurrence as differentiable JAX functions, for any jitted program on a CPU.
+
+First derivatives only, in reverse mode: a second derivative raises, as a custom call has none.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from unrolled.kernels import programs
+from unrolled.kernels.flags import KEEP, MASKED, RELU, SIZE_SHIFT
+
+Array: TypeAlias = jax.Array
+Arrays: TypeAlias = tuple[Array, ...]
+
+
+def _call(
+    kernel: str, direction: str, results: list[tuple[int, ...]], flags: int, arguments: Arrays
+) -> Arrays:
+    programs.load(kernel)
+    shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in results]
+    target = jax.ffi.ffi_call(f"unrolled_{kernel}_{direction}", shapes, vmap_method="sequential")
+    return tuple(target(*arguments, flags=np.int64(flags)))
+
+
+def phrases(
+    table: Array, kernel: Array, bias: Array, tokens: Array, *, size: int, relu: bool, masked: bool
+) -> Array:
+    """Embedding, convolution that keeps the number of steps, and max pooling of token ids.
+
+    Args:
+        table: float32, shape (rows, features).
+        kernel: float32, shape (taps, features, filters).
+        bias: float32, shape (filters,).
+        tokens: int32, shape (batch, time); rows of the table, moved into it when they lie outside.
+        size: steps in a pooling window; windows do not overlap.
+        relu: whether the convolution ends with it; otherwise it ends with nothing.
+        masked: whether the token 0 is no step at all: the convolution reads zeros there, pooling passes it
+            over. Windows then end with the sequence, and the first may be incomplete.
+
+    Returns:
+        float32, shape (batch, windows, filters): ⌊time / size⌋ windows, with a mask ⌈time / size⌉; 0 where
+        a window holds no step.
+    """
+    flags = (RELU if relu else 0) | (MASKED if masked else 0) | size << SIZE_SHIFT
+    return _phrases(flags, table, kernel, bias, tokens)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _phrases(flags: int, table: Array, kernel: Array, bias: Array, tokens: Array) -> Array:
+    return _phrases_forward(flags, table, kernel, bias, tokens)[0]
+
+
+def _phrases_forward(flags: int, table: Array, kernel: Array, bias: Array, tokens: Array) -> Arrays:
+    from unrolled.kernels.products import WIDTH
+
+    batch, time = tokens.shape
+    taps, _, filters = kernel.shape
+    size = flags >> SIZE_SHIFT
+    windows = -(-time // size) if flags & MASKED else time // size
+    results = [(batch, windows, filters)]
+    if flags & KEEP:
+        results.append((min(table.shape[0], batch * time), -(-taps * filters // WIDTH) * WIDTH))
+    return _call("phrases", "forward", results, flags, (table, kernel, bias, tokens))
+
+
+def _phrases_keeping(
+    flags: int, table: Array, kernel: Array, bias: Array, tokens: Array
+) -> tuple[Array, Any]:
+    found, kept = _phrases_forward(flags | KEEP, table, kernel, bias, tokens)
+    return found, (table, kernel, tokens, found, kept)
+
+
+def _phrases_backward(flags: int, saved: Arrays, gradient: Array) -> tuple[Any, ...]:
+    table, kernel = saved[:2]
+    results = [table.shape, kernel.shape, kernel.shape[2:]]
+    return *_call("phrases", "backward", results, flags, (*saved, gradient)), None
+
+
+_phrases.defvjp(_phrases_keeping, _phrases_backward)
