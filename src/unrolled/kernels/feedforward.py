@@ -83,3 +83,36 @@ def _phrases_backward(flags: int, saved: Arrays, gradient: Array) -> tuple[Any, 
 
 
 _phrases.defvjp(_phrases_keeping, _phrases_backward)
+
+
+def positions(table: Array, kernel: Array, tokens: Array, *, masked: bool) -> Array:
+    """The embeddings of all positions side by side, times a matrix.
+
+    Args:
+        table: float32, shape (rows, features).
+        kernel: float32, shape (time × features, units).
+        tokens: int32, shape (batch, time); rows of the table, moved into it when they lie outside.
+        masked: whether the token 0 stands for zeros instead of the table's first row.
+
+    Returns:
+        float32, shape (batch, units).
+    """
+    return _positions(MASKED if masked else 0, table, kernel, tokens)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _positions(flags: int, table: Array, kernel: Array, tokens: Array) -> Array:
+    results = [(tokens.shape[0], kernel.shape[1])]
+    return _call("positions", "forward", results, flags, (table, kernel, tokens))[0]
+
+
+def _positions_keeping(flags: int, table: Array, kernel: Array, tokens: Array) -> tuple[Array, Arrays]:
+    return _positions(flags, table, kernel, tokens), (table, kernel, tokens)
+
+
+def _positions_backward(flags: int, saved: Arrays, gradient: Array) -> tuple[Any, ...]:
+    results = [array.shape for array in saved[:2]]
+    return *_call("positions", "backward", results, flags, (*saved, gradient)), None
+
+
+_positions.defvjp(_positions_keeping, _positions_backward)

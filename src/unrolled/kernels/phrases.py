@@ -172,10 +172,7 @@ def forward(frame: int) -> None:
     reading = read_tokens(integers2(argument(frame, 3)), table, kernel, mode)
     filters, count = reading.filters, reading.rows.size
     width = padded(reading.taps * filters)
-    if mode & KEEP != 0:
-        projected = floats2(result(frame, 1))
-    else:
-        projected = np.empty((count, width), np.float32)
+    projected = floats2(result(frame, 1)) if mode & KEEP != 0 else np.empty((count, width), np.float32)
     zero_rows(count, projected)
     for slot in range(count):
         at = start_of(projected) + (slot * width + reading.low * filters) * 4

@@ -11,6 +11,8 @@ What is found and replaced, in a chain of layers on JAX on a CPU:
 - Embedding → Conv1D → MaxPooling1D: each distinct token meets the convolution's taps once, and a position
   adds up finished rows. Nothing is stored between the layers.
 - … → recurrent layer: the stretch of padding that pooling leaves is computed once, as above.
+- Embedding → Flatten → Dense: a product for each position over the sequences that have begun there; padding
+  that is no mask is one further row of it.
 
 Everything else runs as Keras runs it.
 """
@@ -24,6 +26,7 @@ import keras
 from keras.src.backend.common.masking import set_keras_mask
 
 from unrolled.layers.front import is_front, is_plain_embedding, keeps_time, pools, read_front
+from unrolled.layers.positions import is_positions, read_positions
 from unrolled.layers.recurrent import FusedLoop
 
 Tensor = Any
@@ -53,7 +56,10 @@ def loosen_length(model: Any) -> Any:
 
 
 def fusion_of(layers: list[Any], place: int) -> str | None:
-    """What is computed together from ``place`` of a chain of layers on: "tokens", "phrases", "front", None."""
+    """What starts at ``place`` of a chain of layers and is computed together.
+
+    "tokens", "phrases" (with a recurrent layer), "front" (without), "positions", or None.
+    """
     embedding = layers[place]
     if not is_plain_embedding(embedding):
         return None
@@ -69,7 +75,10 @@ def fusion_of(layers: list[Any], place: int) -> str | None:
         and not embedding.mask_zero
     ):
         return "phrases"
-    return "front" if is_front(layers[place : place + 3]) else None
+    three = layers[place : place + 3]
+    if is_front(three):
+        return "front"
+    return "positions" if is_positions(three) else None
 
 
 def _takes_tokens(layer: Any) -> bool:
@@ -105,6 +114,9 @@ class _Chain(keras.Model):  # type: ignore[misc]
                 place += 4
             elif kind == "front":
                 outputs = read_front(self.parts[place : place + 3], outputs)
+                place += 3
+            elif kind == "positions":
+                outputs = read_positions(self.parts[place : place + 3], outputs)
                 place += 3
             else:
                 layer = self.parts[place]
