@@ -5,6 +5,7 @@ First derivatives only, in reverse mode: a second derivative raises, as a custom
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -20,7 +21,7 @@ Arrays: TypeAlias = tuple[Array, ...]
 
 
 def _call(
-    kernel: str, direction: str, results: list[tuple[int, ...]], flags: int, arguments: Arrays
+    kernel: str, direction: str, results: Sequence[tuple[int, ...]], flags: int, arguments: Arrays
 ) -> Arrays:
     programs.load(kernel)
     shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in results]
@@ -63,7 +64,7 @@ def _phrases_forward(flags: int, table: Array, kernel: Array, bias: Array, token
     taps, _, filters = kernel.shape
     size = flags >> SIZE_SHIFT
     windows = -(-time // size) if flags & MASKED else time // size
-    results = [(batch, windows, filters)]
+    results: list[tuple[int, ...]] = [(batch, windows, filters)]
     if flags & KEEP:
         results.append((min(table.shape[0], batch * time), -(-taps * filters // WIDTH) * WIDTH))
     return _call("phrases", "forward", results, flags, (table, kernel, bias, tokens))
@@ -116,3 +117,25 @@ def _positions_backward(flags: int, saved: Arrays, gradient: Array) -> tuple[Any
 
 
 _positions.defvjp(_positions_keeping, _positions_backward)
+
+
+def adam(weights: Array, momentum: Array, velocity: Array, gradient: Array, constants: Arrays) -> Arrays:
+    """One step of Adam, in place where the three arrays are not needed any more.
+
+    Args:
+        weights: float32 of any shape, like the next three.
+        momentum: running mean of the gradients.
+        velocity: running mean of their squares.
+        gradient: of the weights.
+        constants: scalars: the step's length with both corrections in it, 1 - β₁, 1 - β₂ and ε.
+
+    Returns:
+        The new weights, momentum and velocity.
+    """
+    programs.load("adam")
+    shape = jax.ShapeDtypeStruct(weights.shape, jnp.float32)
+    aliases = {0: 0, 1: 1, 2: 2}
+    target = jax.ffi.ffi_call("unrolled_adam_forward", [shape] * 3, input_output_aliases=aliases)
+    numbers = jnp.stack([jnp.asarray(number, jnp.float32) for number in constants])
+    # Seen as one row, the arrays would no longer be those that XLA may overwrite.
+    return tuple(target(weights, momentum, velocity, gradient, numbers, flags=np.int64(weights.size)))

@@ -45,15 +45,20 @@ def vector_type(width: int) -> ir.Type:
     return FLOAT if width == 1 else ir.VectorType(FLOAT, width)
 
 
-def multiply_add(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
-    """``a * b + c``, in one rounding where the processor can."""
-    width = a.type.count if isinstance(a.type, ir.VectorType) else 1
-    suffix = "f32" if width == 1 else f"v{width}f32"
-    name = f"llvm.fmuladd.{suffix}"
+def _call_intrinsic(builder: ir.IRBuilder, operation: str, operands: list[ir.Value]) -> ir.Value:
+    """LLVM's own ``operation`` on vectors of one type, which is also the result's."""
+    kind = operands[0].type
+    suffix = f"v{kind.count}f32" if isinstance(kind, ir.VectorType) else "f32"
+    name = f"llvm.{operation}.{suffix}"
     function = builder.module.globals.get(name)
     if function is None:
-        function = ir.Function(builder.module, ir.FunctionType(a.type, [a.type] * 3), name)
-    return builder.call(function, [a, b, c])
+        function = ir.Function(builder.module, ir.FunctionType(kind, [kind] * len(operands)), name)
+    return builder.call(function, operands)
+
+
+def multiply_add(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+    """``a * b + c``, in one rounding where the processor can."""
+    return _call_intrinsic(builder, "fmuladd", [a, b, c])
 
 
 def address(builder: ir.IRBuilder, base: ir.Value, element: ir.Value, kind: ir.Type) -> ir.Value:
@@ -136,6 +141,10 @@ class Lanes:
         return Lanes(
             self.builder, self.builder.select(self.builder.fcmp_ordered(">", value, top), top, value)
         )
+
+    def square_root(self) -> Lanes:
+        """The square root, NaN below 0."""
+        return Lanes(self.builder, _call_intrinsic(self.builder, "sqrt", [self.value]))
 
     def larger(self, other: Lanes) -> Lanes:
         """The larger of two numbers, NaN if either is."""
