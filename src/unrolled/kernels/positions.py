@@ -3,8 +3,8 @@
 ``out[b] = Σ_p E[token[b, p]] W[p]``. A position is one small product over the sequences that have begun
 there. Padding that is a word is, at a position, the same for all sequences that still read nothing else: one
 further row, the leading one, stands for them all, and a sequence takes over its sum where its first word
-stands. Going back, gradients of sequences that are back in their padding move into that row. No embedding of
-a position is ever stored.
+stands. Going back, gradients of sequences that are back in their padding move into that row. Sequences that
+read the same word at a position share one row of its products. No embedding of a position is ever stored.
 """
 
 from __future__ import annotations
@@ -36,10 +36,6 @@ from unrolled.kernels.products import (
 )
 from unrolled.kernels.schedule import point_at_rows
 from unrolled.types import FloatArray, IntArray, LongArray
-
-# Positions whose sums are added up before they join the whole: one long chain of additions would round
-# several times as coarsely.
-SECTION = 16
 
 
 class Begin(NamedTuple):
@@ -86,28 +82,55 @@ def pitch_of(units: int) -> int:
     return (vectors + 1 - vectors % 2) * WIDTH
 
 
-@compiled
-def point_at_words(
-    step: int,
-    active: int,
-    begin: Begin,
-    tokens: IntArray,
-    table: FloatArray,
-    none: FloatArray,
-    rows: LongArray,
-) -> None:
-    """Fills ``rows`` with what the leading row and the first ``active`` sequences read at a position.
+class Words(NamedTuple):
+    """What is read at one position; filled anew for each.
 
-    ``none``, a row of zeros, is read where a token is masked.
+    Args:
+        slots: int32, (lead + batch,); place among the distinct rows of the leading row and each sequence; -1
+            where masked.
+        rows: int64, (lead + batch,); addresses of the distinct rows in the table.
+        seen: int32, (rows of the table,); the position that last read each row.
+        slot_of: int32, (rows of the table,); the row's place at that position.
     """
+
+    slots: IntArray
+    rows: LongArray
+    seen: IntArray
+    slot_of: IntArray
+
+
+@compiled
+def make_words(room: int, num_rows: int) -> Words:
+    """Room for a position of a batch with ``room`` rows, nothing seen yet."""
+    return Words(
+        np.empty(room, np.int32),
+        np.empty(room, np.int64),
+        np.full(num_rows, np.int32(-1)),
+        np.empty(num_rows, np.int32),
+    )
+
+
+@compiled
+def find_words(
+    step: int, active: int, begin: Begin, tokens: IntArray, table: FloatArray, words: Words
+) -> int:
+    """The number of distinct rows that the leading row and the first ``active`` sequences read."""
     base, stride = start_of(table), table.shape[1] * 4
-    if begin.lead:
-        rows[0] = base
-    for place in range(active):
-        token = np.int64(tokens[begin.order[place], step])
+    count = 0
+    for place in range(begin.lead + active):
+        token = np.int64(0)
+        if place >= begin.lead:
+            token = np.int64(tokens[begin.order[place - begin.lead], step])
+        if token == 0 and not begin.lead:
+            words.slots[place] = -1
+            continue
         row = min(max(token, 0), table.shape[0] - 1)
-        is_none = token == 0 and not begin.lead
-        rows[begin.lead + place] = start_of(none) if is_none else base + row * stride
+        if words.seen[row] != step:
+            words.seen[row], words.slot_of[row] = step, count
+            words.rows[count] = base + row * stride
+            count += 1
+        words.slots[place] = words.slot_of[row]
+    return count
 
 
 @compiled
@@ -137,28 +160,27 @@ def forward(frame: int) -> None:
     begin = find_begin(tokens, flags(frame) & MASKED != 0)
     lead, starts = begin.lead, begin.starts
     columns, pitch = padded(units), pitch_of(units)
-    total, part = (
-        np.zeros((lead + batch, pitch), np.float32),
-        np.zeros((lead + batch, pitch), np.float32),
-    )
-    panel, none = np.zeros((features, pitch), np.float32), np.zeros(features, np.float32)
-    rows = np.empty(lead + batch, np.int64)
+    total = np.zeros((lead + batch, pitch), np.float32)
+    products = np.empty((lead + batch, pitch), np.float32)
+    panel = np.zeros((features, pitch), np.float32)
+    words = make_words(lead + batch, table.shape[0])
     active = 0
     for step in range(time + 1):
         while active < batch and starts[active] <= step:
             if lead:
-                at = (1 + active) * pitch * 4
-                copy_row(columns, (start_of(total), start_of(total) + at))
-                copy_row(columns, (start_of(part), start_of(part) + at))
+                copy_row(columns, (start_of(total), start_of(total) + (1 + active) * pitch * 4))
             active += 1
-        count = lead + active
-        if step < time and count:
-            point_at_words(step, active, begin, tokens, table, none, rows)
-            copy_panel(step * features, features, kernel, panel)
-            add_panel_product(count, rows, start_of(panel), pitch, start_of(part), (features, columns))
-        if step % SECTION == SECTION - 1 or step == time:
-            add_row(count * pitch, (start_of(total), start_of(part), start_of(total)))
-            zero_rows(count, part)
+        if step == time or lead + active == 0:
+            continue
+        count = find_words(step, active, begin, tokens, table, words)
+        copy_panel(step * features, features, kernel, panel)
+        zero_rows(count, products)
+        add_panel_product(count, words.rows, start_of(panel), pitch, start_of(products), (features, columns))
+        for place in range(lead + active):
+            slot = np.int64(words.slots[place])
+            if slot >= 0:
+                at = start_of(total) + place * pitch * 4
+                add_row(columns, (at, start_of(products) + slot * pitch * 4, at))
     for place in range(batch):
         at = start_of(total) + (lead + place) * pitch * 4
         copy_row(units, (at, start_of(out) + begin.order[place] * units * 4))
@@ -192,9 +214,10 @@ def backward(frame: int) -> None:
         np.empty((width // WIDTH, columns, WIDTH), np.float32),
     )
     d_x, d_panel = np.empty((lead + batch, width), np.float32), np.empty((features, pitch), np.float32)
-    none = np.zeros(features, np.float32)
-    rows, d_z_rows = np.empty(lead + batch, np.int64), np.empty(lead + batch, np.int64)
-    point_at_rows(0, lead + batch, d_z, d_z_rows)
+    sums = np.empty((lead + batch, pitch), np.float32)
+    words = make_words(lead + batch, table.shape[0])
+    sum_rows = np.empty(lead + batch, np.int64)
+    point_at_rows(0, lead + batch, sums, sum_rows)
     d_table[:] = 0
     shift = start_of(d_table) - start_of(table)
     active = batch
@@ -202,20 +225,27 @@ def backward(frame: int) -> None:
         while active > 0 and starts[active - 1] > step:
             active -= 1
             if lead:
-                add_row(columns, (d_z_rows[0], d_z_rows[1 + active], d_z_rows[0]))
-        count = lead + active
+                first = start_of(d_z)
+                add_row(columns, (first, first + (1 + active) * pitch * 4, first))
         zero_rows(features, d_panel)
+        count = find_words(step, active, begin, tokens, table, words)
         if count:
-            point_at_words(step, active, begin, tokens, table, none, rows)
+            zero_rows(count, sums)
+            for place in range(lead + active):
+                slot = np.int64(words.slots[place])
+                if slot >= 0:
+                    own = start_of(d_z) + place * pitch * 4
+                    add_row(columns, (sum_rows[slot], own, sum_rows[slot]))
             copy_panel(step * features, features, kernel, panel)
             turn(width, columns, start_of(panel), pitch, start_of(turned))
             zero_rows(count, d_x)
-            add_product(count, d_z_rows, turned, d_x)
-            for place in range(count):
-                if rows[place] != start_of(none):
-                    target = rows[place] + shift
-                    add_row(features, (target, start_of(d_x) + place * width * 4, target))
-            add_panel_outer_product(count, rows, start_of(d_z), pitch, start_of(d_panel), (features, columns))
+            add_product(count, sum_rows, turned, d_x)
+            for slot in range(count):
+                target = words.rows[slot] + shift
+                add_row(features, (target, start_of(d_x) + slot * width * 4, target))
+            add_panel_outer_product(
+                count, words.rows, start_of(sums), pitch, start_of(d_panel), (features, columns)
+            )
         for feature in range(features):
             at = start_of(d_kernel) + (step * features + feature) * units * 4
             copy_row(units, (start_of(d_panel) + feature * pitch * 4, at))
