@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from unrolled.layers import accelerate, keras
+from unrolled.layers.adam import FEWEST_NUMBERS
 from unrolled.layers.fusion import fusion_of
 from unrolled.models import build_model, make_spec
 from unrolled.training.network import Network
@@ -58,6 +59,31 @@ def test_training_is_the_same_function(name: str, settings: dict[str, float], pa
     )
 
 
+@pytest.mark.parametrize("padding", ["masked", "word"])
+@pytest.mark.parametrize("name", ["cnn", "embedding_dense"])
+def test_fifty_steps_of_a_flattened_network_lose_the_same(name: str, padding: str) -> None:
+    # Wide enough that Adam's own kernel steps in for the largest weights.
+    sizes = {"length": TIME, "vocabulary_size": 2_000, "embedding_size": 36, "hidden_units": 80}
+    spec = make_spec(name, **sizes, padding=padding)
+    fused, plain = (Network(spec, seed=0, learning_rate=1e-3, fused=fused) for fused in (True, False))
+    assert max(value.size for value in fused.initial_state().trainable) >= FEWEST_NUMBERS
+    states = [fused.initial_state(), fused.initial_state(), plain.initial_state()]
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        step = batch(random, 6)
+        states[0], loss, _ = fused.step(states[0], step)
+        states[1], again, _ = fused.step(states[1], step)
+        states[2], expected, _ = plain.step(states[2], step)
+        assert float(loss) == float(again)
+        assert float(loss) == pytest.approx(float(expected), rel=1e-3)
+    for one, other in zip(states[0].trainable, states[1].trainable, strict=True):
+        np.testing.assert_array_equal(one, other)
+    tokens = batch(random, 5).tokens
+    np.testing.assert_allclose(
+        fused.probabilities(states[0], tokens), plain.probabilities(states[2], tokens), atol=2e-4
+    )
+
+
 def test_an_accelerated_model_shares_its_variables() -> None:
     model = build_model("gru", seed=1, **SMALL)
     fast = accelerate(model)
@@ -86,3 +112,17 @@ def test_what_is_fused_and_what_is_left() -> None:
     front = [layers.Conv1D(4, 3, padding="same"), layers.MaxPooling1D(2)]
     assert fusion_of(chain(*front, layers.GRU(3)), 0) == "phrases"
     assert fusion_of(chain(layers.Conv1D(4, 3), layers.MaxPooling1D(2), layers.GRU(3)), 0) is None
+    assert fusion_of(chain(*front), 0) == "front"
+    assert fusion_of(chain(*front, keras.layers.Flatten()), 0) == "front"
+    assert fusion_of(chain(front[0], layers.MaxPooling1D(2, strides=1)), 0) is None
+    assert fusion_of(chain(layers.Conv1D(4, 3, padding="same", activation="tanh"), front[1]), 0) is None
+    assert fusion_of(chain(layers.Conv1D(4, 3, padding="same", groups=2), front[1]), 0) is None
+    assert fusion_of(chain(keras.layers.Flatten(), keras.layers.Dense(3)), 0) == "positions"
+    assert fusion_of(chain(keras.layers.Flatten(), keras.layers.Dropout(0.5)), 0) is None
+    # Keras' own layers drop the mask: what they compute then is another function.
+    masked = keras.layers.Embedding(10, 4, mask_zero=True)
+    keras_front = [keras.layers.Conv1D(4, 3, padding="same"), keras.layers.MaxPooling1D(2)]
+    assert fusion_of([masked, *front], 0) == "front"
+    assert fusion_of([masked, *keras_front], 0) is None
+    assert fusion_of([masked, layers.Flatten(), keras.layers.Dense(3)], 0) == "positions"
+    assert fusion_of([masked, keras.layers.Flatten(), keras.layers.Dense(3)], 0) is None

@@ -9,3 +9,8 @@ FOLDED = 8
 SCALED = 16
 # LSTM alone: the cell states of every step as well; only together with EVERY_OUTPUT.
 EVERY_CELL = 32
+# Convolution: relu after it (otherwise nothing), padding that is masked (otherwise a word); the bits from
+# SIZE_SHIFT on hold the steps of a pooling window.
+RELU = 64
+MASKED = 128
+SIZE_SHIFT = 16

@@ -45,15 +45,20 @@ def vector_type(width: int) -> ir.Type:
     return FLOAT if width == 1 else ir.VectorType(FLOAT, width)
 
 
-def multiply_add(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
-    """``a * b + c``, in one rounding where the processor can."""
-    width = a.type.count if isinstance(a.type, ir.VectorType) else 1
-    suffix = "f32" if width == 1 else f"v{width}f32"
-    name = f"llvm.fmuladd.{suffix}"
+def _call_intrinsic(builder: ir.IRBuilder, operation: str, operands: list[ir.Value]) -> ir.Value:
+    """LLVM's own ``operation`` on vectors of one type, which is also the result's."""
+    kind = operands[0].type
+    suffix = f"v{kind.count}f32" if isinstance(kind, ir.VectorType) else "f32"
+    name = f"llvm.{operation}.{suffix}"
     function = builder.module.globals.get(name)
     if function is None:
-        function = ir.Function(builder.module, ir.FunctionType(a.type, [a.type] * 3), name)
-    return builder.call(function, [a, b, c])
+        function = ir.Function(builder.module, ir.FunctionType(kind, [kind] * len(operands)), name)
+    return builder.call(function, operands)
+
+
+def multiply_add(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+    """``a * b + c``, in one rounding where the processor can."""
+    return _call_intrinsic(builder, "fmuladd", [a, b, c])
 
 
 def address(builder: ir.IRBuilder, base: ir.Value, element: ir.Value, kind: ir.Type) -> ir.Value:
@@ -136,6 +141,29 @@ class Lanes:
         return Lanes(
             self.builder, self.builder.select(self.builder.fcmp_ordered(">", value, top), top, value)
         )
+
+    def square_root(self) -> Lanes:
+        """The square root, NaN below 0."""
+        return Lanes(self.builder, _call_intrinsic(self.builder, "sqrt", [self.value]))
+
+    def larger(self, other: Lanes) -> Lanes:
+        """The larger of two numbers, NaN if either is."""
+        builder, a, b = self.builder, self.value, other.value
+        found = builder.select(builder.fcmp_ordered(">=", a, b), a, b)
+        return Lanes(builder, builder.select(builder.fcmp_unordered("uno", a, a), a, found))
+
+    def where_positive(self, other: Lanes) -> Lanes:
+        """``other`` where this is above 0, elsewhere 0."""
+        zero = self.lift(0.0).value
+        above = self.builder.fcmp_ordered(">", self.value, zero)
+        return Lanes(self.builder, self.builder.select(above, other.value, zero))
+
+    def split_where_equal(self, other: Lanes, third: Lanes) -> tuple[Lanes, Lanes]:
+        """``third`` where this equals ``other``, elsewhere 0; and the other way round."""
+        builder, zero = self.builder, self.lift(0.0).value
+        equal = builder.fcmp_ordered("==", self.value, other.value)
+        here = builder.select(equal, third.value, zero)
+        return Lanes(builder, here), Lanes(builder, builder.select(equal, zero, third.value))
 
     def polynomial(self, coefficients: Sequence[float]) -> Lanes:
         """The value of a polynomial, its coefficients in falling order of power."""

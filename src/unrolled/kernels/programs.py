@@ -55,7 +55,9 @@ def _register(kernel: str) -> tuple[Any, ...]:
     callbacks = []
     with _caching_in(cache_directory()):
         for direction in ("forward", "backward"):
-            handler = getattr(module, f"handle_{direction}")
+            handler = getattr(module, f"handle_{direction}", None)
+            if handler is None:
+                continue
             callback = cfunc(types.intp(types.voidptr), cache=True, error_model="numpy")(handler)
             bridge.register(f"unrolled_{kernel}_{direction}", callback.address)
             callbacks.append(callback)

@@ -12,6 +12,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
 
+from unrolled.layers.adam import Adam
 from unrolled.layers.fusion import accelerate, loosen_length
 from unrolled.layers.masking import Conv1D, Flatten, MarkedSteps, MaxPooling1D
 from unrolled.layers.recurrent import GRU, LSTM, SimpleRNN
@@ -19,6 +20,7 @@ from unrolled.layers.recurrent import GRU, LSTM, SimpleRNN
 __all__ = [
     "GRU",
     "LSTM",
+    "Adam",
     "Conv1D",
     "Flatten",
     "MarkedSteps",

@@ -8,7 +8,11 @@ What is found and replaced, in a chain of layers on JAX on a CPU:
   them are in the same state, so that stretch is computed once, and each sequence leaves it where its first
   word stands. Under input dropout the stretch differs by sequence but its input does not change, and is
   projected once.
-- Embedding → Conv1D → MaxPooling1D → recurrent layer: the same for the stretch that pooling leaves.
+- Embedding → Conv1D → MaxPooling1D: each distinct token meets the convolution's taps once, and a position
+  adds up finished rows. Nothing is stored between the layers.
+- … → recurrent layer: the stretch of padding that pooling leaves is computed once, as above.
+- Embedding → Flatten → Dense: a product for each position over the sequences that have begun there; padding
+  that is no mask is one further row of it.
 
 Everything else runs as Keras runs it.
 """
@@ -21,6 +25,8 @@ from typing import Any
 import keras
 from keras.src.backend.common.masking import set_keras_mask
 
+from unrolled.layers.front import is_front, is_plain_embedding, keeps_time, pools, read_front
+from unrolled.layers.positions import is_positions, read_positions
 from unrolled.layers.recurrent import FusedLoop
 
 Tensor = Any
@@ -50,32 +56,29 @@ def loosen_length(model: Any) -> Any:
 
 
 def fusion_of(layers: list[Any], place: int) -> str | None:
-    """What starts at ``place`` of a chain of layers and is computed together: "tokens", "phrases" or None."""
+    """What starts at ``place`` of a chain of layers and is computed together.
+
+    "tokens", "phrases" (with a recurrent layer), "front" (without), "positions", or None.
+    """
     embedding = layers[place]
-    if not _is_plain_embedding(embedding):
+    if not is_plain_embedding(embedding):
         return None
     following = layers[place + 1 : place + 4]
     if following and _takes_tokens(following[0]):
         return "tokens"
     if (
         len(following) == 3
-        and _keeps_time(following[0])
-        and _pools(following[1])
+        and keeps_time(following[0])
+        and pools(following[1])
         and _takes_tokens(following[2])
         and not following[2].return_sequences
         and not embedding.mask_zero
     ):
         return "phrases"
-    return None
-
-
-def _is_plain_embedding(layer: Any) -> bool:
-    return (
-        type(layer) is keras.layers.Embedding
-        and layer.compute_dtype == "float32"
-        and not getattr(layer, "lora_enabled", False)
-        and getattr(layer, "quantization_mode", None) is None
-    )
+    three = layers[place : place + 3]
+    if is_front(three):
+        return "front"
+    return "positions" if is_positions(three) else None
 
 
 def _takes_tokens(layer: Any) -> bool:
@@ -86,26 +89,6 @@ def _takes_tokens(layer: Any) -> bool:
         and not getattr(layer, "zero_output_for_mask", False)
         and not getattr(layer, "go_backwards", False)
         and layer.kernel_obstacle() is None
-    )
-
-
-def _keeps_time(layer: Any) -> bool:
-    return (
-        isinstance(layer, keras.layers.Conv1D)
-        and layer.padding == "same"
-        and layer.strides == (1,)
-        and layer.dilation_rate == (1,)
-        and layer.kernel_size[0] % 2 == 1
-        and layer.data_format == "channels_last"
-    )
-
-
-def _pools(layer: Any) -> bool:
-    return (
-        isinstance(layer, keras.layers.MaxPooling1D)
-        and layer.strides == layer.pool_size
-        and layer.padding == "valid"
-        and layer.data_format == "channels_last"
     )
 
 
@@ -129,6 +112,12 @@ class _Chain(keras.Model):  # type: ignore[misc]
             elif kind == "phrases":
                 outputs = _read_phrases(self.parts[place : place + 4], outputs, training)
                 place += 4
+            elif kind == "front":
+                outputs = read_front(self.parts[place : place + 3], outputs)
+                place += 3
+            elif kind == "positions":
+                outputs = read_positions(self.parts[place : place + 3], outputs)
+                place += 3
             else:
                 layer = self.parts[place]
                 # The mask travels with the tensor; the phase does not, as a stateless call opens no context.
@@ -235,7 +224,9 @@ def _read_phrases(parts: list[Any], tokens: Tensor, training: bool) -> Tensor:
     from unrolled.kernels.recurrent import mode, run
 
     embedding, convolution, pooling, layer = parts
-    phrases = pooling(convolution(embedding(tokens)))
+    front = parts[:3]
+    whole = is_front(front)
+    phrases = read_front(front, tokens) if whole else pooling(convolution(embedding(tokens)))
     batch, time, features = phrases.shape
     kernel, weights = layer._kernel_call()
     factors = _draw_factors(layer, batch, features, training)

@@ -16,7 +16,7 @@ from unrolled.kernels.programs import unavailable_because
 Tensor = Any
 
 
-def _device_obstacle() -> str | None:
+def device_obstacle() -> str | None:
     """Why the machine cannot run a kernel under the active Keras backend."""
     if keras.backend.backend() != "jax":
         return f"the Keras backend is {keras.backend.backend()}, not jax"
@@ -57,7 +57,7 @@ class FusedLoop:
                 return f"{name}={found} has no kernel, only {expected}"
         if layer.compute_dtype != "float32" or cell.compute_dtype != "float32":
             return f"the kernels compute in float32, not {layer.compute_dtype}"
-        return _device_obstacle()
+        return device_obstacle()
 
     def explain_path(self) -> str:
         """One line on how this layer will be computed, and why."""

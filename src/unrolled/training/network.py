@@ -45,6 +45,8 @@ class Network:
         import jax
         import keras
 
+        from unrolled.layers import Adam
+
         if keras.backend.backend() != "jax":
             raise RuntimeError(
                 f"training: Keras runs on {keras.backend.backend()!r}. Expected the JAX backend. "
@@ -53,7 +55,7 @@ class Network:
         self.spec = spec
         self.model = model
         self._callable = chain_layers(model, fused=fused)
-        self._optimizer = keras.optimizers.Adam(learning_rate)
+        self._optimizer = (Adam if fused else keras.optimizers.Adam)(learning_rate)
         self._optimizer.build(self._callable.trainable_variables)
         self._train = jax.jit(self._train_step, donate_argnums=(0, 1, 2))
         self._predict = jax.jit(self._probabilities)

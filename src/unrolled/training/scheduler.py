@@ -23,6 +23,10 @@ from unrolled.training.worker import STOPPED_STATUS, failed_record
 STOP_SECONDS = 10.0
 
 
+# glibc asks for huge pages for what it maps; read once, when a process starts, and unknown elsewhere.
+HUGE_PAGES = "glibc.malloc.hugetlb=1"
+
+
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment of a worker: one thread everywhere.
 
@@ -39,6 +43,9 @@ def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "NUMBA_NUM_THREADS": "1",
+        # XLA allocates what a step needs anew at every step. In small pages, touching it for the first time
+        # costs as much as a good part of the arithmetic.
+        "GLIBC_TUNABLES": ":".join(filter(None, (environment.get("GLIBC_TUNABLES"), HUGE_PAGES))),
         "PYTHONUNBUFFERED": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         # The next seed, and the next study, find the same programs compiled.

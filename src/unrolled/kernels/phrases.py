@@ -1,0 +1,307 @@
+"""Embedding, convolution and max pooling of token ids in one pass, forward and backward.
+
+A convolution over embeddings is a sum over taps, ``z[p] = b + Σ_t E[token[p + t - low]] K[t]``, and a batch
+holds far fewer distinct tokens than positions: each distinct row meets all taps in one product, and every
+position adds up as many finished rows as there are taps. Going back, gradients are summed by token before two
+small products turn them into those of kernel and table. No embedding of a position and no convolution before
+its pooling is ever stored: going back they are added up again, in the same order and so to the same bits.
+
+Where several steps of a window share its largest value, the gradient goes to the first, as in XLA.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from unrolled.kernels.bridge import (
+    address_of,
+    answers_metadata,
+    argument,
+    flags,
+    floats1,
+    floats2,
+    floats3,
+    integers2,
+    result,
+)
+from unrolled.kernels.compiled import compiled
+from unrolled.kernels.flags import KEEP, MASKED, RELU, SIZE_SHIFT
+from unrolled.kernels.lanes import elementwise
+from unrolled.kernels.products import (
+    CHUNK,
+    add_outer_product,
+    add_product,
+    add_row,
+    copy_row,
+    pack,
+    padded,
+    start_of,
+    zero_row,
+    zero_rows,
+)
+from unrolled.kernels.schedule import point_at_rows
+from unrolled.types import FloatArray, IntArray, LongArray
+
+larger_row = elementwise("larger_row", lambda a, b: (a.larger(b),), 2)
+# NaN is not above 0 and not below it either, and stays.
+relu_row = elementwise("relu_row", lambda a: (a.clamp(0.0, float("inf")),), 1)
+gate_row = elementwise("gate_row", lambda out, d: (out.where_positive(d),), 2)
+route_row = elementwise("route_row", lambda z, out, d: z.split_where_equal(out, d), 3)
+
+
+class Reading(NamedTuple):
+    """What every position reads, and how positions fall into windows.
+
+    Args:
+        slots: int32, (batch, time); place among the distinct rows, -1 where masked.
+        rows: int64, (distinct,); addresses of the distinct rows in the table.
+        shared: int64, (batch,); the window before which all windows that reach neither the sequence's edge
+            nor its first word are alike.
+        filters: numbers that the convolution answers at a position.
+        taps: positions that it reads; the first lies ``low`` before the position itself.
+        low: see ``taps``.
+        size: positions in a window.
+        missing: positions by which the first window begins before the sequence.
+    """
+
+    slots: IntArray
+    rows: LongArray
+    shared: LongArray
+    filters: int
+    taps: int
+    low: int
+    size: int
+    missing: int
+
+
+@compiled
+def read_tokens(tokens: IntArray, table: FloatArray, kernel: FloatArray, mode: int) -> Reading:
+    """The distinct rows in the order in which they are first read; tokens are moved into the table."""
+    batch, time = tokens.shape
+    num_rows, taps, masked = table.shape[0], kernel.shape[0], mode & MASKED != 0
+    low, size = (taps - 1) // 2, mode >> SIZE_SHIFT
+    slot_of = np.full(num_rows, np.int32(-1))
+    slots = np.empty((batch, time), np.int32)
+    rows = np.empty(min(num_rows, batch * time), np.int64)
+    shared = np.zeros(batch, np.int64)
+    count = 0
+    for b in range(batch):
+        start = time
+        for step in range(time):
+            token = np.int64(tokens[b, step])
+            if token != 0 and start == time:
+                start = step
+            if masked and token == 0:
+                slots[b, step] = -1
+                continue
+            row = min(max(token, 0), num_rows - 1)
+            if slot_of[row] < 0:
+                slot_of[row] = count
+                rows[count] = start_of(table) + row * table.shape[1] * 4
+                count += 1
+            slots[b, step] = slot_of[row]
+        if not masked:
+            shared[b] = max(start - (taps - 1 - low), 0) // size
+    missing = -time % size if masked else 0
+    return Reading(slots, rows[:count], shared, kernel.shape[2], taps, low, size, missing)
+
+
+@compiled
+def lay_out(kernel: FloatArray) -> FloatArray:
+    """The kernel (taps, features, filters) as one matrix (features, taps × filters)."""
+    taps, features, filters = kernel.shape
+    matrix = np.empty((features, taps * filters), np.float32)
+    for tap in range(taps):
+        for feature in range(features):
+            at = start_of(matrix) + (feature * taps + tap) * filters * 4
+            copy_row(filters, (start_of(kernel) + (tap * features + feature) * filters * 4, at))
+    return matrix
+
+
+@compiled
+def _sum_position(b: int, step: int, reading: Reading, projected: FloatArray, own: FloatArray) -> int:
+    """The address of the convolution at a position: ``own``, unless the position reads one row alone."""
+    base, stride, width = start_of(projected), projected.shape[1] * 4, reading.filters * 4
+    low, time, scratch = reading.low, reading.slots.shape[1], start_of(own)
+    # The bias is in the rows of the position's own tap.
+    found = base + np.int64(reading.slots[b, step]) * stride + low * width
+    for tap in range(max(low - step, 0), min(reading.taps, time + low - step)):
+        slot = np.int64(reading.slots[b, step + tap - low])
+        if tap != low and slot >= 0:
+            add_row(reading.filters, (found, base + slot * stride + tap * width, scratch))
+            found = scratch
+    return found
+
+
+@compiled
+def _add_to_taps(b: int, step: int, reading: Reading, gradient: int, sums: FloatArray) -> None:
+    """Adds a position's gradient to the sums of every row that it read."""
+    base, stride, width = start_of(sums), sums.shape[1] * 4, reading.filters * 4
+    low, time = reading.low, reading.slots.shape[1]
+    for tap in range(max(low - step, 0), min(reading.taps, time + low - step)):
+        slot = np.int64(reading.slots[b, step + tap - low])
+        if slot >= 0:
+            at = base + slot * stride + tap * width
+            add_row(reading.filters, (at, gradient, at))
+
+
+@compiled
+def _first_shared(reading: Reading) -> int:
+    """The first window that reads nothing before the sequence."""
+    return (reading.low + reading.size - 1) // reading.size
+
+
+@compiled
+def forward(frame: int) -> None:
+    """Runs the layers: the arguments and results of one custom call.
+
+    Arguments: table (rows, features), kernel (taps, features, filters), bias (filters,), tokens (batch,
+    time). Results: phrases (batch, windows, filters), 0 where a window is masked; with KEEP what
+    :func:`backward` needs, (rows, padded taps × filters).
+    """
+    mode = flags(frame)
+    relu = mode & RELU != 0
+    table, kernel, bias = (
+        floats2(argument(frame, 0)),
+        floats3(argument(frame, 1)),
+        floats1(argument(frame, 2)),
+    )
+    phrases = floats3(result(frame, 0))
+    reading = read_tokens(integers2(argument(frame, 3)), table, kernel, mode)
+    filters, count = reading.filters, reading.rows.size
+    width = padded(reading.taps * filters)
+    projected = floats2(result(frame, 1)) if mode & KEEP != 0 else np.empty((count, width), np.float32)
+    zero_rows(count, projected)
+    for slot in range(count):
+        at = start_of(projected) + (slot * width + reading.low * filters) * 4
+        copy_row(filters, (start_of(bias), at))
+    add_product(count, reading.rows, pack(lay_out(kernel), False), projected)
+
+    scratch = np.empty(filters, np.float32)
+    batch, windows = phrases.shape[0], phrases.shape[1]
+    first_shared = _first_shared(reading)
+    for b in range(batch):
+        for window in range(windows):
+            out = start_of(phrases) + (b * windows + window) * filters * 4
+            if first_shared < window < reading.shared[b]:
+                copy_row(filters, (out - filters * 4, out))
+                continue
+            start = window * reading.size - reading.missing
+            empty = True
+            for step in range(max(start, 0), start + reading.size):
+                if reading.slots[b, step] < 0:
+                    continue
+                found = _sum_position(b, step, reading, projected, scratch)
+                if empty:
+                    copy_row(filters, (found, out))
+                else:
+                    larger_row(filters, (out, found, out))
+                empty = False
+            if empty:
+                zero_row(filters, (out, out))
+            elif relu:
+                relu_row(filters, (out, out))
+
+
+@compiled
+def backward(frame: int) -> None:
+    """Runs the gradient: the arguments and results of one custom call.
+
+    Arguments: table, kernel, tokens, the phrases, what :func:`forward` kept, the gradient of the phrases.
+    Results: the gradients of table, kernel and bias.
+    """
+    mode = flags(frame)
+    relu = mode & RELU != 0
+    table, kernel = floats2(argument(frame, 0)), floats3(argument(frame, 1))
+    phrases, projected = floats3(argument(frame, 3)), floats2(argument(frame, 4))
+    d_phrases = floats3(argument(frame, 5))
+    reading = read_tokens(integers2(argument(frame, 2)), table, kernel, mode)
+    filters = reading.filters
+    sums = np.zeros((reading.rows.size, projected.shape[1]), np.float32)
+
+    scratch, d_left, d_here = (
+        np.empty(filters, np.float32),
+        np.empty(filters, np.float32),
+        np.empty(filters, np.float32),
+    )
+    batch, windows = phrases.shape[0], phrases.shape[1]
+    first_shared = _first_shared(reading)
+    for b in range(batch):
+        left, here = start_of(d_left), start_of(d_here)
+        # From the last window to the first: those that are alike hand their gradients on.
+        for window in range(windows - 1, -1, -1):
+            place = (b * windows + window) * filters * 4
+            out, d_out = start_of(phrases) + place, start_of(d_phrases) + place
+            is_shared = first_shared <= window < reading.shared[b]
+            if is_shared and window + 1 < reading.shared[b]:
+                add_row(filters, (left, d_out, left))
+            else:
+                copy_row(filters, (d_out, left))
+            if is_shared and window > first_shared:
+                continue
+            if relu:
+                gate_row(filters, (out, left, left))
+            start = window * reading.size - reading.missing
+            for step in range(max(start, 0), start + reading.size):
+                if reading.slots[b, step] >= 0:
+                    found = _sum_position(b, step, reading, projected, scratch)
+                    if relu:
+                        # The comparison below is with what came out, which is never below 0.
+                        relu_row(filters, (found, start_of(scratch)))
+                        found = start_of(scratch)
+                    route_row(filters, (found, out, left, here, left))
+                    _add_to_taps(b, step, reading, here, sums)
+    _finish(reading, lay_out(kernel), sums, start_of(floats2(result(frame, 0))) - start_of(table), frame)
+
+
+@compiled
+def _finish(reading: Reading, matrix: FloatArray, sums: FloatArray, shift: int, frame: int) -> None:
+    """Turns what was summed by distinct row into the three gradients."""
+    d_table, d_kernel, d_bias = (
+        floats2(result(frame, 0)),
+        floats3(result(frame, 1)),
+        floats1(result(frame, 2)),
+    )
+    filters, width = reading.filters, sums.shape[1]
+    features = matrix.shape[0]
+    d_table[:] = 0
+    d_bias[:] = 0
+    packed = pack(matrix, True)
+    d_matrix = np.zeros((features, width), np.float32)
+    d_x = np.empty((CHUNK, padded(features)), np.float32)
+    sum_rows = np.empty(CHUNK, np.int64)
+    for first in range(0, reading.rows.size, CHUNK):
+        count = min(CHUNK, reading.rows.size - first)
+        chunk = sums[first : first + count]
+        point_at_rows(0, count, chunk, sum_rows)
+        for place in range(count):
+            own = sum_rows[place] + reading.low * filters * 4
+            add_row(filters, (start_of(d_bias), own, start_of(d_bias)))
+        add_outer_product(count, reading.rows[first:], chunk, d_matrix)
+        zero_rows(count, d_x)
+        add_product(count, sum_rows, packed, d_x)
+        for place in range(count):
+            at = start_of(d_x) + place * d_x.shape[1] * 4
+            copy_row(features, (at, reading.rows[first + place] + shift))
+    for tap in range(reading.taps):
+        for feature in range(features):
+            at = start_of(d_matrix) + (feature * width + tap * filters) * 4
+            copy_row(filters, (at, start_of(d_kernel) + (tap * features + feature) * filters * 4))
+
+
+def handle_forward(frame: Any) -> int:
+    """XLA's entry to :func:`forward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
+    at = address_of(frame)
+    if not answers_metadata(at):
+        forward(at)
+    return 0
+
+
+def handle_backward(frame: Any) -> int:
+    """XLA's entry to :func:`backward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
+    at = address_of(frame)
+    if not answers_metadata(at):
+        backward(at)
+    return 0
