@@ -20,6 +20,9 @@ WARM_UP := import unrolled.cli.__main__, unrolled.cli.lab, unrolled.evidence.res
 	sklearn.linear_model, scipy.stats, pyarrow.parquet, safetensors.numpy, tokenizers, rich.live; \
 	from unrolled.kernels import programs; programs.unavailable_because() or [*map(programs.load, programs.KERNELS)]
 
+# Each worker keeps to one thread, as runs do; whole files stay together for what they share.
+WORKERS := --numprocesses auto --dist loadfile
+
 # Run by make only when a virtual environment has to be made. PYTHON=/path/to/python overrules it.
 FIND_PYTHON = for name in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14 python; do \
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
@@ -38,10 +41,10 @@ install: $(CORE)  ## Prepare .venv with what the program needs
 install-dev: $(DEVELOPMENT)  ## ... and with what its developers need
 
 test: $(DEVELOPMENT)  ## Run the tests, except those marked slow
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 test-all: $(DEVELOPMENT)  ## Run all tests
-	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "slow or not slow" $(WORKERS) $(ARGS)
 
 check: $(DEVELOPMENT)  ## Format, lint, types, direction of imports, tests: what CI runs
 	$(BIN)/ruff format --check .

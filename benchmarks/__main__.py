@@ -55,7 +55,7 @@ def build(name: str, options: argparse.Namespace, *, plain: bool) -> Any:
             for kind in ours:
                 setattr(layers, kind, getattr(layers.keras.layers, kind))
         spec = make_spec(name, length=options.length, padding=options.padding)
-        return Network(spec, seed=0, learning_rate=1e-3, any_length=False)
+        return Network(spec, seed=0, learning_rate=1e-3, fused=not plain)
     finally:
         for kind, layer in ours.items():
             setattr(layers, kind, layer)

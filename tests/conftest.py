@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from unrolled.cache import cache_folder
+
+# Compiled kernels are taken from where the installation left them; their folder changes with their code.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder("kernels")))
 # Set before anything can import Keras or JAX, and inherited by every process that a test starts.
 _HOME = Path(tempfile.mkdtemp(prefix="unrolled-tests-"))
 _ENVIRONMENT = {

@@ -21,10 +21,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "layers": {"kernels"},
     "models": {"layers", "data"},
     "training": {"models", "data"},
-    "evidence": {"models", "training"},
+    "evidence": {"data", "models", "training"},
+    "estimators": {"data", "models", "training"},
     "report": {"evidence"},
     "deploy": {"models", "data"},
-    "cli": {"data", "kernels", "layers", "models", "training", "evidence", "report", "deploy"},
+    "cli": {"data", "kernels", "layers", "models", "training", "evidence", "report", "deploy", "estimators"},
 }
 """Each room's neighbours, besides itself and the base; ``docs/architecture.md`` draws the same arrows."""
 

@@ -13,16 +13,30 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from unrolled.data import Vocabulary, load_dataset, pad_sequences
+    from unrolled.estimators import SequenceClassifier, TextClassifier
+    from unrolled.layers import accelerate
     from unrolled.models import build_model
 
 _HOMES = {
+    "SequenceClassifier": "unrolled.estimators",
+    "TextClassifier": "unrolled.estimators",
+    "accelerate": "unrolled.layers",
     "Vocabulary": "unrolled.data",
     "pad_sequences": "unrolled.data",
     "load_dataset": "unrolled.data",
     "build_model": "unrolled.models",
 }
 
-__all__ = ["Vocabulary", "__version__", "build_model", "load_dataset", "pad_sequences"]
+__all__ = [
+    "SequenceClassifier",
+    "TextClassifier",
+    "Vocabulary",
+    "__version__",
+    "accelerate",
+    "build_model",
+    "load_dataset",
+    "pad_sequences",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -105,17 +105,22 @@ class Split:
         texts: n strings, or None when the source holds token ids only.
         tokens: n sequences of token ids (start 1, out-of-vocabulary 2, words from 4), or None.
         annotations: n ground truths, for generated data only.
+        groups: n names; items of one name (one author, one product) belong on one side of every split.
+        rows: n row or line numbers, or file names, where each item stood in its source.
     """
 
     labels: IntArray
     texts: Sequence[str] | None = None
     tokens: Ragged | None = None
     annotations: Sequence[Annotation] | None = None
+    groups: Sequence[str] | None = None
+    rows: Sequence[int | str] | None = None
 
     def __post_init__(self) -> None:
         if (self.texts is None) == (self.tokens is None):
             raise DataError("Split", "needs texts or tokens, and not both")
-        for name, part in (("texts", self.texts), ("tokens", self.tokens), ("annotations", self.annotations)):
+        for name in ("texts", "tokens", "annotations", "groups", "rows"):
+            part = getattr(self, name)
             if part is not None and len(part) != len(self.labels):
                 raise DataError(
                     "Split",

@@ -66,7 +66,9 @@ def test_help_is_short_and_loads_no_framework() -> None:
 
 def test_lab_leaves_what_the_contract_names(study: tuple[Path, dict], table: Path) -> None:
     folder, results = study
-    assert {"schema", "protocol", "dataset", "machine", "models", "verdicts"} == set(results)
+    assert {"schema", "protocol", "dataset", "machine", "models", "comparison", "front", "verdicts"} == set(
+        results
+    )
     assert results == json.loads((folder / "results.json").read_text())
     assert results["dataset"]["name"] == "opinions"
     assert {"train", "validation", "test", "sha256"} <= set(results["dataset"])

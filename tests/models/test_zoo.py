@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
 import tomli_w
 
 from unrolled.errors import UsageError
+from unrolled.layers import accelerate, loosen_length
 from unrolled.models import architectures, build_model, make_spec, parse_spec, summarise
-from unrolled.models.build import loosen_length, outline_model
+from unrolled.models.build import outline_model
 from unrolled.training.network import Network
 from unrolled.types import SequenceBatch
 
@@ -104,7 +107,7 @@ def test_specs_are_frozen_and_checked() -> None:
 def network_of(name: str, classes: int = 2) -> Network:
     """A tiny network without dropout, compiled once for all tests that can share it."""
     settings = {"dropout": 0.0} if "dropout" in architectures().get(name).spec.model_fields else {}
-    return Network(tiny(name, classes=classes, **settings), seed=2, learning_rate=2e-2, any_length=False)
+    return Network(tiny(name, classes=classes, **settings), seed=2, learning_rate=2e-2)
 
 
 @pytest.mark.parametrize(("name", "classes"), [*((name, 2) for name in NEURAL), ("lstm", 3), ("cnn", 3)])
@@ -145,26 +148,28 @@ def test_masked_padding_never_changes_a_prediction(name: str) -> None:
     assert np.abs(np.asarray(word(tokens)) - plain)[1:].max() > 1e-4, "padding as a word must show"
 
 
+@pytest.mark.parametrize("free", [accelerate, loosen_length])
 @pytest.mark.parametrize(
     ("name", "time"), [*((name, 13) for name in FREE_LENGTH), ("cnn_lstm", 7), ("cnn_lstm", 8), ("lstm", 7)]
 )
-def test_more_or_less_masked_padding_changes_nothing(name: str, time: int) -> None:
+def test_more_or_less_masked_padding_changes_nothing(
+    name: str, time: int, free: Callable[[Any], Any]
+) -> None:
     network = build_model(tiny(name), seed=3)
     tokens = sequences(np.random.default_rng(2), 7, 4, 1)
-    free = loosen_length(network)
     other = np.zeros((3, time), np.int32)
     other[:, time - 7 :] = tokens[:, 5:]
-    np.testing.assert_allclose(np.asarray(free(other)), np.asarray(network(tokens)), atol=1e-6)
+    np.testing.assert_allclose(np.asarray(free(network)(other)), np.asarray(network(tokens)), atol=1e-6)
 
 
-@pytest.mark.parametrize("any_length", [False, True])
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("name", ["lstm", "bilstm", "cnn_gru_dropout"])
-def test_dropout_is_on_in_training_and_off_in_prediction(name: str, any_length: bool) -> None:
+def test_dropout_is_on_in_training_and_off_in_prediction(name: str, fused: bool) -> None:
     tokens = sequences(np.random.default_rng(2), 7, 4, 1, 9)
     batch = SequenceBatch(tokens, np.array([0, 1, 0, 1], np.int32), np.ones(4, np.float32))
     losses, predictions = [], []
     for dropout in (0.0, 0.6):
-        network = Network(tiny(name, dropout=dropout), seed=1, learning_rate=1e-2, any_length=any_length)
+        network = Network(tiny(name, dropout=dropout), seed=1, learning_rate=1e-2, fused=fused)
         predictions.append(network.probabilities(network.initial_state(), tokens))
         losses.append(float(network.step(network.initial_state(), batch)[1]))
     assert losses[0] != losses[1]

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from unrolled import __version__
-from unrolled.cli import lab, models, runs
+from unrolled.cli import analyse, compare, explain, init, lab, models, runs
 from unrolled.errors import UnrolledError
 
 app = typer.Typer(
@@ -21,10 +21,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("lab")(lab.lab)
+app.command("compare")(compare.compare)
+app.command("init")(init.init)
 app.command("models")(models.models)
 app.command("train")(runs.train)
 app.command("evaluate")(runs.evaluate)
 app.command("predict")(runs.predict)
+app.command("explain")(explain.explain)
+app.command("analyse")(analyse.analyse)
 
 
 def _version(wanted: bool) -> None:

@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from unrolled.data.vocabulary import Vocabulary
+    from unrolled.evidence.results import StudyResults
     from unrolled.training.settings import Protocol
     from unrolled.training.study import Study
     from unrolled.types import EncodedDataset
@@ -37,9 +38,7 @@ def lab(
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json on standard output.")] = False,
 ) -> None:
     """Train and compare models; run the same command again to go on with a study that was stopped."""
-    from unrolled.cli.progress import watch
     from unrolled.cli.tables import print_results
-    from unrolled.evidence.results import summarise_study
     from unrolled.training.study import lease
 
     chosen = {"length": length, "vocabulary_size": vocabulary_size}
@@ -55,13 +54,27 @@ def lab(
             model_settings={key: value for key, value in chosen.items() if value is not None},
             columns={"text_column": text_column, "label_column": label_column},
         )
-        watch(study, num_workers=workers)
-        results = summarise_study(study)
-        save(folder, results.to_json())
+        results = finish(study, workers)
     if as_json:
         print(results.to_json(), end="")
     else:
         print_results(results, folder)
+    report_failures(study)
+
+
+def finish(study: Study, workers: int | None) -> StudyResults:
+    """Runs what a study has left to do and writes its results."""
+    from unrolled.cli.progress import watch
+    from unrolled.evidence.results import summarise_study
+
+    watch(study, num_workers=workers)
+    results = summarise_study(study)
+    save(study.folder, results.to_json())
+    return results
+
+
+def report_failures(study: Study) -> None:
+    """Ends the command with status 4 when a run has failed; the table and its verdicts say why."""
     if any(run.record is not None and run.record.status == "failed" for run in study.runs()):
         raise typer.Exit(4)
 

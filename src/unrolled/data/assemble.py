@@ -11,7 +11,7 @@ import numpy as np
 
 from unrolled.data import limits
 from unrolled.data.content import content_digest
-from unrolled.data.duplicates import describe_shared
+from unrolled.data.duplicates import describe_shared, describe_shared_groups
 from unrolled.data.imdb.reviews import CLASSES, clean_texts, is_imdb
 from unrolled.data.tables.table import Table, shorten, show_path
 from unrolled.errors import DataError
@@ -69,7 +69,9 @@ def assemble(name: str, tables: Mapping[str, Table]) -> Dataset:
     parts: dict[str, Split | None] = dict.fromkeys(PARTS)
     for part, table in tables.items():
         texts = clean_texts(table.texts) if renamed else list(table.texts)
-        parts[part] = Split(_number_labels(part, table, numbers), texts=texts)
+        parts[part] = Split(
+            _number_labels(part, table, numbers), texts=texts, groups=table.groups, rows=table.rows
+        )
     notices = [notice for table in tables.values() for notice in table.notices]
     return _finish(name, classes, parts, [*notices, *_similar_classes(classes)])
 
@@ -116,7 +118,7 @@ def _finish(
         validation=parts["validation"],
         sha256=content_digest(classes, parts),
         word_index=words,
-        notices=(*notices, *describe_shared(parts)),
+        notices=(*notices, *describe_shared(parts), *describe_shared_groups(parts)),
     )
 
 

@@ -25,6 +25,9 @@ def content_digest(classes: Sequence[str], parts: Mapping[str, Split | None]) ->
         if part is None:
             continue
         pieces += [name, part.labels.astype("<i4", copy=False)]
+        if part.groups is not None:
+            # Groups decide who is drawn: other groups are another data set.
+            pieces += ["groups", _lengths(part.groups), "".join(part.groups)]
         if part.texts is not None:
             pieces += ["texts", _lengths(part.texts), "".join(part.texts)]
         elif part.tokens is not None:

@@ -42,6 +42,19 @@ def describe_shared(parts: Mapping[str, Split | None]) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def describe_shared_groups(parts: Mapping[str, Split | None]) -> tuple[str, ...]:
+    """One sentence for each pair of given parts that share groups; drawn parts never do."""
+    present = {name: set(part.groups) for name, part in parts.items() if part is not None and part.groups}
+    sentences = []
+    for first, second in combinations(present, 2):
+        number = len(present[first] & present[second])
+        if number:
+            groups = "1 group" if number == 1 else f"{number:,} groups"
+            verb = "stands" if number == 1 else "stand"
+            sentences.append(f"{groups} of {second} {verb} also in {first}.")
+    return tuple(sentences)
+
+
 def _keys(part: Split) -> Iterator[Hashable]:
     if part.texts is not None:
         return iter(part.texts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal, overload
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from unrolled.data.padding import pad_sequences
 from unrolled.data.splitting import content_keys, draw, take
 from unrolled.data.storage import load_encoded, save_encoded
+from unrolled.data.units import Units
 from unrolled.data.vocabulary import Vocabulary
 from unrolled.errors import DataError, UsageError, nearest
 from unrolled.types import (
@@ -23,7 +25,14 @@ from unrolled.types import (
     Split,
 )
 
-__all__ = ["clip_vocabulary", "encode_dataset", "iterate_batches", "load_encoded", "save_encoded"]
+__all__ = [
+    "clip_vocabulary",
+    "divide_dataset",
+    "encode_dataset",
+    "iterate_batches",
+    "load_encoded",
+    "save_encoded",
+]
 
 Protocol = Literal["standard", "notebook"]
 START, OOV, INDEX_FROM = 1, 2, 3
@@ -36,6 +45,7 @@ def encode_dataset(
     seed: int = 0,
     validation_fraction: float = 0.1,
     test_fraction: float = 0.2,
+    units: Units = "words",
 ) -> tuple[EncodedDataset, Vocabulary | None]:
     """Token ids in three parts, and the vocabulary they were made with.
 
@@ -50,6 +60,7 @@ def encode_dataset(
         seed: which rows are drawn; the same rows on every machine.
         validation_fraction: share of train that becomes validation where it is drawn.
         test_fraction: share of train that becomes test where the data set has none.
+        units: what a token of a text is, as in :class:`Vocabulary`.
 
     Returns:
         The encoded data set, and its vocabulary; None for token ids that came without a word index.
@@ -58,31 +69,21 @@ def encode_dataset(
         UsageError: ``protocol``, ``seed`` or a fraction is out of its range.
         DataError: a class is missing from a part or too rare for it, or there is nothing to learn from.
     """
-    if protocol not in ("standard", "notebook"):
-        raise UsageError(
-            "protocol",
-            f"unknown name (got protocol={protocol!r})",
-            expected="standard or notebook",
-            action=nearest(str(protocol), ("standard", "notebook")),
-        )
-    notices = list(dataset.notices)
-    train, validation, test = dataset.train, dataset.validation, dataset.test
-    for name, split in (("train", train), ("validation", validation), ("test", test)):
-        _check_split(dataset, name, split)
-    if test is None:
-        train, test = _divide(dataset, train, "test", test_fraction, seed, notices)
-    if protocol == "notebook":
-        if validation is not None:
-            notices.append("the notebook protocol validates on test: the validation part is not used")
-        validation = test
-    elif validation is None:
-        train, validation = _divide(dataset, train, "validation", validation_fraction, seed, notices)
-
-    vocabulary = _vocabulary(dataset, train)
-    parts = {"train": train, "test": test, "validation": validation}
+    parts = divide_dataset(
+        dataset,
+        protocol=protocol,
+        seed=seed,
+        validation_fraction=validation_fraction,
+        test_fraction=test_fraction,
+    )
+    train, notices = parts.train, list(parts.notices)
+    vocabulary = _vocabulary(dataset, train, units)
+    splits = {"train": train, "test": parts.test, "validation": parts.validation}
     encoded: dict[str, EncodedSplit] = {}
-    for name, split in parts.items():
-        if name == "validation" and split is test:
+    for name, split in splits.items():
+        if split is None:
+            continue
+        if name == "validation" and split is parts.test:
             encoded[name] = encoded["test"]
             continue
         tokens = split.tokens
@@ -103,6 +104,53 @@ def encode_dataset(
         **encoded,
     )
     return result, vocabulary
+
+
+def divide_dataset(
+    dataset: Dataset,
+    *,
+    protocol: Protocol,
+    seed: int = 0,
+    validation_fraction: float = 0.1,
+    test_fraction: float = 0.2,
+) -> Dataset:
+    """The same corpus with all three parts, what is missing drawn from train.
+
+    What :func:`encode_dataset` does first; on its own for whoever must know which row went where.
+    Under ``notebook`` validation and test are one object.
+
+    Args:
+        dataset: as in :func:`encode_dataset`.
+        protocol: likewise.
+        seed: likewise.
+        validation_fraction: likewise.
+        test_fraction: likewise.
+
+    Raises:
+        UsageError: ``protocol``, ``seed`` or a fraction is out of its range.
+        DataError: a class is missing from a part or too rare for it, or there is nothing to learn from.
+    """
+    if protocol not in ("standard", "notebook"):
+        raise UsageError(
+            "protocol",
+            f"unknown name (got protocol={protocol!r})",
+            expected="standard or notebook",
+            action=nearest(str(protocol), ("standard", "notebook")),
+        )
+    notices = list(dataset.notices)
+    train, validation, test = dataset.train, dataset.validation, dataset.test
+    for name, split in (("train", train), ("validation", validation), ("test", test)):
+        _check_split(dataset, name, split)
+    if test is None:
+        train, test = _divide(dataset, train, "test", test_fraction, seed, notices)
+    if protocol == "notebook":
+        if validation is not None and validation is not test:
+            notices.append("the notebook protocol validates on test: the validation part is not used")
+        validation = test
+    elif validation is None:
+        train, validation = _divide(dataset, train, "validation", validation_fraction, seed, notices)
+
+    return replace(dataset, train=train, validation=validation, test=test, notices=tuple(notices))
 
 
 @overload
@@ -183,17 +231,18 @@ def _divide(
     keys = content_keys(train)
     shared = int(np.isin(keys[drawn], keys[kept]).sum())
     if shared:
-        # Equal texts of one class stay together, so these carry different labels.
-        notices.append(f"{shared} of {len(drawn)} texts in {purpose} stand in train too, under another label")
+        # Equal texts of one class stay together, so these carry different labels; groups may hold any.
+        why = "under another label" if train.groups is None else "in another group"
+        notices.append(f"{shared} of {len(drawn)} texts in {purpose} stand in train too, {why}")
     return take(train, kept), take(train, drawn)
 
 
-def _vocabulary(dataset: Dataset, train: Split) -> Vocabulary | None:
+def _vocabulary(dataset: Dataset, train: Split, units: Units) -> Vocabulary | None:
     if train.texts is None:
         if dataset.word_index is None:
             return None
         return Vocabulary(dict(dataset.word_index), start=START, oov=OOV, index_from=INDEX_FROM)
-    vocabulary = Vocabulary.fit(train.texts, start=START, oov=OOV, index_from=INDEX_FROM)
+    vocabulary = Vocabulary.fit(train.texts, start=START, oov=OOV, index_from=INDEX_FROM, units=units)
     if not vocabulary.index:
         raise DataError(
             dataset.name,

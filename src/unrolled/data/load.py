@@ -38,6 +38,8 @@ def load_dataset(
     *,
     text_column: str | None = None,
     label_column: str | None = None,
+    group_column: str | None = None,
+    split_column: str | None = None,
     test: str | Path | None = None,
     seed: int = 0,
     size: int | None = None,
@@ -53,6 +55,9 @@ def load_dataset(
         source: a name, or where the data lies; "./demo" is a path.
         text_column: holds the texts; found by name or content when None.
         label_column: holds the labels; likewise.
+        group_column: names what rows belong together (an author, a product): no group on both sides of a
+            split that is drawn. Never guessed.
+        split_column: says train, validation or test; a column called ``split`` when None.
         test: a file or class folder with the test part, for a source without one.
         seed: of the generated corpus.
         size: training reviews to generate; only for "demo".
@@ -66,7 +71,7 @@ def load_dataset(
         MachineError: the disk, the memory or the network failed.
     """
     request = LoadRequest(
-        ColumnRequest(text_column, label_column),
+        ColumnRequest(text_column, label_column, group_column, split_column),
         None if test is None else Path(test).expanduser(),
         seed,
         size,
@@ -93,7 +98,7 @@ def load_dataset(
 @SOURCES.register("demo")
 def load_demo(request: LoadRequest) -> Dataset:
     """The generated corpus; ``size`` sets its training part, and the others in proportion."""
-    _refuse_options("demo", request, "text_column", "label_column", "test")
+    _refuse_options("demo", request, *_COLUMNS, "test")
     if request.size is not None and request.size < 12:
         raise UsageError("demo", f"too few reviews (got size={request.size})", expected="12 or more")
     from unrolled.data.demo import generate_demo
@@ -173,7 +178,7 @@ def _read_folder(folder: Path, request: LoadRequest) -> dict[str, Table]:
     files = _by_part(folder, [p for p in folder.iterdir() if p.is_file() and is_table_file(p)])
     if "train" in files:
         return {part: read_table(file, request.columns) for part, file in files.items()}
-    _refuse_options(show_path(folder), request, "text_column", "label_column")
+    _refuse_options(show_path(folder), request, *_COLUMNS)
     folders = find_classes(folder)
     parts = _by_part(folder, [p for p in folders if p.name.lower() in SPLIT_NAMES])
     if "train" in parts and len(parts) == len(folders):
@@ -215,7 +220,8 @@ def _read_single(path: Path, columns: ColumnRequest) -> Table:
     return read_table(path, columns)
 
 
-_OPTIONS = ("text_column", "label_column", "test", "size")
+_COLUMNS = ("text_column", "label_column", "group_column", "split_column")
+_OPTIONS = (*_COLUMNS, "test", "size")
 
 
 def _refuse_options(where: str, request: LoadRequest, *options: str) -> None:
@@ -223,6 +229,8 @@ def _refuse_options(where: str, request: LoadRequest, *options: str) -> None:
     given: Mapping[str, object] = {
         "text_column": request.columns.text,
         "label_column": request.columns.label,
+        "group_column": request.columns.group,
+        "split_column": request.columns.split,
         "test": request.test,
         "size": request.size,
     }

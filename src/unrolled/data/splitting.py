@@ -36,7 +36,8 @@ def draw(
 
     Within each class the rows with the smallest hash of content and seed are drawn. That needs no random
     generator, so the same rows come out on every machine and version, in whatever order they stand in the
-    file; and equal texts of one class end on one side, so that none is learnt and then asked for.
+    file; and equal texts of one class end on one side, so that none is learnt and then asked for. Where
+    the split has groups, whole groups are drawn: see :func:`_draw_groups`.
 
     Args:
         split: the part to divide.
@@ -51,9 +52,12 @@ def draw(
 
     Raises:
         UsageError: ``fraction`` or ``seed`` is out of its range.
-        DataError: a class has fewer than two different texts.
+        DataError: a class has fewer than two different texts, or stands in a single group.
     """
     _check(fraction, seed, purpose)
+    if split.groups is not None:
+        taken = _draw_groups(split, classes, fraction, f"{purpose}:{seed}", f"{where}, {purpose} part")
+        return np.flatnonzero(~taken), np.flatnonzero(taken), []
     keys = content_keys(split, seed=seed, purpose=purpose)
     drawn: list[LongArray] = []
     notices = []
@@ -82,6 +86,41 @@ def draw(
     return np.flatnonzero(~taken), np.flatnonzero(taken), notices
 
 
+def _draw_groups(
+    split: Split, classes: tuple[str, ...], fraction: float, secret: str, where: str
+) -> NDArray[np.bool_]:
+    """Which rows are drawn when groups stay whole, bool, shape (n,).
+
+    Groups are asked in the order of a hash of their names; each is drawn if that brings the drawn share of
+    the classes closer to ``fraction``. One pass, no random generator, no order of the file.
+    """
+    names, members = np.unique(np.asarray(split.groups), return_inverse=True)
+    counts = np.zeros((len(names), len(classes)))
+    np.add.at(counts, (members, split.labels), 1)
+    shares = counts / counts.sum(axis=0)
+    key = hashlib.blake2b(secret.encode(), digest_size=32).digest()
+    hashes = [hashlib.blake2b(name.encode("utf-8", "surrogatepass"), key=key).digest() for name in names]
+    missing = np.full(len(classes), fraction)
+    drawn = np.zeros(len(names), np.bool_)
+    for group in sorted(range(len(names)), key=hashes.__getitem__):
+        share = shares[group]
+        # Drawing moves the missing shares by `share`: closer to zero, in squares, exactly when this holds.
+        if 2 * float(share @ missing) > float(share @ share):
+            drawn[group] = True
+            missing = missing - share
+    inside = counts[drawn].sum(axis=0)
+    for label, name in enumerate(classes):
+        if not 0 < inside[label] < counts[:, label].sum():
+            raise DataError(
+                where,
+                f"no part of class {name!r} can be set aside without breaking a group (got "
+                f"groups={int((counts[:, label] > 0).sum())} with this class, {len(names)} in all)",
+                expected="every class in several groups, none of which holds most of it",
+                action="a column with finer groups (--group-column), or parts of your own (--split-column)",
+            )
+    return np.asarray(drawn[members])
+
+
 def take(split: Split, rows: LongArray) -> Split:
     """The rows of a part, in that order."""
     return Split(
@@ -89,6 +128,8 @@ def take(split: Split, rows: LongArray) -> Split:
         None if split.texts is None else [split.texts[row] for row in rows],
         None if split.tokens is None else split.tokens.take(rows),
         None if split.annotations is None else [split.annotations[row] for row in rows],
+        None if split.groups is None else [split.groups[row] for row in rows],
+        None if split.rows is None else [split.rows[row] for row in rows],
     )
 
 

@@ -12,8 +12,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from unrolled.data.units import ISOLATED, Units
 from unrolled.errors import DataError
 
 PAD, START, UNKNOWN = "<pad>", "<start>", "<unk>"
@@ -21,14 +23,40 @@ SUFFIX, PREFIX = "</w>", "##"
 # Reserved tokens, prefix and suffix contain separators, so that no word can be equal to one.
 
 
+@dataclass(frozen=True, slots=True)
+class Interpreted:
+    """What a ``tokenizer.json`` says; see :class:`unrolled.data.vocabulary.Vocabulary`.
+
+    Args:
+        words: word to id, in rising order of ids.
+        start: id put before every sequence, or None.
+        oov: id of an unknown word, or None.
+        index_from: the id below the first word's.
+        units: what a token is.
+    """
+
+    words: dict[str, int]
+    start: int | None
+    oov: int | None
+    index_from: int
+    units: Units
+
+
 def describe(
-    words: Mapping[str, int], *, separators: str, start: int | None, oov: int | None, index_from: int
+    words: Mapping[str, int],
+    *,
+    separators: str,
+    units: Units,
+    start: int | None,
+    oov: int | None,
+    index_from: int,
 ) -> str:
     """The text of a ``tokenizer.json``, checked and laid out by the ``tokenizers`` library.
 
     Args:
         words: word to id, in rising order of ids without a gap.
         separators: characters that end a word.
+        units: what a token is.
         start: id put before every sequence, or None.
         oov: id of an unknown word, or None where unknown words vanish.
         index_from: the id below the first word's.
@@ -39,7 +67,7 @@ def describe(
         "version": "1.0",
         "added_tokens": [],
         "normalizer": {"type": "Lowercase"},
-        "pre_tokenizer": _splitter(separators),
+        "pre_tokenizer": _pre_tokenizer(separators, units),
         "post_processor": None if start is None else _template(start),
         "decoder": None if oov is not None else _decoder(),
         "model": _model(words, start, oov, index_from),
@@ -47,10 +75,8 @@ def describe(
     return str(Tokenizer.from_str(json.dumps(document)).to_str(pretty=True)) + "\n"
 
 
-def interpret(
-    document: Any, *, separators: str, where: str
-) -> tuple[dict[str, int], int | None, int | None, int]:
-    """Words with their ids in rising order, start id, unknown id and the id below the first word's.
+def interpret(document: Any, *, separators: str, where: str) -> Interpreted:
+    """The content of a document of :func:`describe`.
 
     Raises:
         DataError: the document was not written by :func:`describe` with these separators.
@@ -59,7 +85,9 @@ def interpret(
         if document["normalizer"]["type"] != "Lowercase" or document["added_tokens"]:
             raise _foreign(where, "another normalizer, or added tokens")
         splitter = document["pre_tokenizer"]
-        if any(splitter[key] != value for key, value in _splitter(separators).items()):
+        known = (name for name in ISOLATED if _holds(splitter, _pre_tokenizer(separators, name)))
+        units = next(known, None)
+        if units is None:
             raise _foreign(where, "another pre-tokenizer")
         model = document["model"]
         tokens = {str(token): int(number) for token, number in model["vocab"].items()}
@@ -75,7 +103,8 @@ def interpret(
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _foreign(where, "the file is cut short or of another kind") from error
     index_from = len(tokens) - len(words) - 1
-    return dict(sorted(words.items(), key=lambda item: item[1])), start, oov, index_from
+    ordered = dict(sorted(words.items(), key=lambda item: item[1]))
+    return Interpreted(ordered, start, oov, index_from, units)
 
 
 def _model(words: Mapping[str, int], start: int | None, oov: int | None, index_from: int) -> dict[str, Any]:
@@ -96,6 +125,25 @@ def _model(words: Mapping[str, int], start: int | None, oov: int | None, index_f
         "vocab": tokens,
         "merges": [],
     }
+
+
+def _holds(found: Any, wanted: Any) -> bool:
+    """Whether ``found`` says all that ``wanted`` says; the library may have added keys of its own."""
+    if isinstance(wanted, dict):
+        return isinstance(found, dict) and all(
+            key in found and _holds(found[key], value) for key, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        return isinstance(found, list) and len(found) == len(wanted) and all(map(_holds, found, wanted))
+    return bool(found == wanted)
+
+
+def _pre_tokenizer(separators: str, units: Units) -> dict[str, Any]:
+    pattern = ISOLATED[units]
+    if pattern is None:
+        return _splitter(separators)
+    single = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    return {"type": "Sequence", "pretokenizers": [_splitter(separators), single]}
 
 
 def _splitter(separators: str) -> dict[str, Any]:

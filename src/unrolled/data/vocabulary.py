@@ -15,7 +15,8 @@ import numpy as np
 
 from unrolled.data.storage import write_atomically
 from unrolled.data.tokenizer_file import describe, interpret
-from unrolled.errors import DataError, UsageError
+from unrolled.data.units import ISOLATED, Units, isolate
+from unrolled.errors import DataError, UsageError, nearest
 from unrolled.types import Ragged
 
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
@@ -73,6 +74,8 @@ class Vocabulary:
         start: id put before every sequence; None for none.
         oov: id of an unknown word; None drops unknown words.
         index_from: what is added to a rank to make an id.
+        units: "words" as Keras has them; "unspaced" reads scripts without spaces character by character;
+            "characters" reads all of them so.
 
     >>> vocabulary = Vocabulary.fit(["I have books", "Interesting books are useful"])
     >>> vocabulary.index
@@ -86,10 +89,12 @@ class Vocabulary:
     start: int | None = None
     oov: int | None = None
     index_from: int = 0
+    units: Units = "words"
     _ids: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_settings(self.num_words, self.start, self.oov, self.index_from)
+        _check_units(self.units)
         if sorted(self.index.values()) != list(range(1, len(self.index) + 1)):
             raise DataError(
                 "Vocabulary",
@@ -113,6 +118,7 @@ class Vocabulary:
         start: int | None = None,
         oov: int | None = None,
         index_from: int = 0,
+        units: Units = "words",
     ) -> Vocabulary:
         """The vocabulary of ``texts``, most frequent word first, ties in order of first appearance.
 
@@ -122,19 +128,21 @@ class Vocabulary:
             start: as in :class:`Vocabulary`.
             oov: as in :class:`Vocabulary`.
             index_from: as in :class:`Vocabulary`.
+            units: as in :class:`Vocabulary`.
 
         Raises:
             UsageError: ``texts`` is a single str, or a setting is out of its range.
             DataError: one of ``texts`` is not a str.
         """
+        _check_units(units)
         counts: Counter[str] = Counter()
         for text in _checked(texts):
-            counts.update(split_words(text))
+            counts.update(isolate(split_words(text), units))
         counts.pop("", None)
         # Counters keep the order of first appearance and sorting is stable: that is the rule for ties.
         ranked = sorted(counts.items(), key=lambda item: -item[1])
         index = {word: rank for rank, (word, _) in enumerate(ranked, 1)}
-        return cls(index, num_words, start, oov, index_from)
+        return cls(index, num_words, start, oov, index_from, units)
 
     @property
     def size(self) -> int:
@@ -218,7 +226,12 @@ class Vocabulary:
                 action="clean the texts before fitting",
             ) from error
         document = describe(
-            words, separators=FILTERS + " ", start=self.start, oov=self.oov, index_from=self.index_from
+            words,
+            separators=FILTERS + " ",
+            units=self.units,
+            start=self.start,
+            oov=self.oov,
+            index_from=self.index_from,
         )
         write_atomically(Path(path), document.encode())
 
@@ -240,12 +253,12 @@ class Vocabulary:
             ) from error
         except (ValueError, RecursionError):
             document = None
-        words, start, oov, index_from = interpret(document, separators=FILTERS + " ", where=str(path))
-        index = {word: number - index_from for word, number in words.items()}
-        return cls(index, None, start, oov, index_from)
+        found = interpret(document, separators=FILTERS + " ", where=str(path))
+        index = {word: number - found.index_from for word, number in found.words.items()}
+        return cls(index, None, found.start, found.oov, found.index_from, found.units)
 
     def _translate(self, text: str) -> Iterator[int]:
-        words = split_words(text)
+        words = isolate(split_words(text), self.units)
         if self.oov is None:
             # No id is 0, and the empty string is no word: one filter drops both kinds.
             return filter(None, map(self._ids.get, words, repeat(0)))
@@ -269,6 +282,16 @@ def _checked(texts: Iterable[str]) -> Iterator[str]:
                 action="drop the row, or fill it with an empty text",
             )
         yield text
+
+
+def _check_units(units: str) -> None:
+    if units not in ISOLATED:
+        raise UsageError(
+            "Vocabulary",
+            f"unknown units (got units={units!r})",
+            expected=f"one of {', '.join(ISOLATED)}",
+            action=nearest(str(units), ISOLATED),
+        )
 
 
 def _check_settings(num_words: int | None, start: int | None, oov: int | None, index_from: int) -> None:

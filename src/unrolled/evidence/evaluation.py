@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.errors import DataError
+from unrolled.evidence.scores import score_classes
 from unrolled.training.fitted import FittedRun
 from unrolled.training.network import score
 from unrolled.types import Split
@@ -33,13 +34,18 @@ class ClassResult:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Accuracy with its 95% interval over items (Wilson), cross-entropy in nats, and the classes."""
+    """Accuracy with its 95% interval over items (Wilson), cross-entropy in nats, and the classes.
+
+    Balanced accuracy and macro-F1 as in :class:`unrolled.evidence.scores.Scores`.
+    """
 
     accuracy: float
     interval: tuple[float, float]
     loss: float
     num_items: int
     per_class: tuple[ClassResult, ...]
+    balanced_accuracy: float
+    macro_f1: float
 
     def to_dict(self) -> dict[str, Any]:
         """As values that JSON can hold."""
@@ -69,7 +75,16 @@ def evaluate_run(run: FittedRun, split: Split, classes: Sequence[str]) -> Evalua
         called = int((chosen == index).sum())
         precision = right / called if called else float("nan")
         per_class.append(ClassResult(name, int((labels == index).sum()), right, precision))
-    return Evaluation(accuracy, wilson_interval(accuracy, len(labels)), loss, len(labels), tuple(per_class))
+    scores = score_classes(probabilities, labels)
+    return Evaluation(
+        accuracy=accuracy,
+        interval=wilson_interval(accuracy, len(labels)),
+        loss=loss,
+        num_items=len(labels),
+        per_class=tuple(per_class),
+        balanced_accuracy=scores.balanced_accuracy,
+        macro_f1=scores.macro_f1,
+    )
 
 
 def wilson_interval(share: float, count: int) -> tuple[float, float]:

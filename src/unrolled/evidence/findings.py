@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from unrolled.data.storage import write_atomically
 from unrolled.errors import DataError
+from unrolled.training.record import write_model
 
 SCHEMA = 1
 FOLDER = "analyses"
@@ -90,9 +90,7 @@ def save_findings(folder: Path, measure: str, findings: Sequence[Finding], *, fi
     stored = _Stored(
         schema_version=SCHEMA, measure=measure, fingerprint=fingerprint, findings=tuple(findings)
     )
-    path = folder / FOLDER / f"{measure}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, stored.model_dump_json(indent=1).encode())
+    write_model(folder / FOLDER / f"{measure}.json", stored)
 
 
 def load_findings(folder: Path) -> dict[str, tuple[Finding, ...]]:

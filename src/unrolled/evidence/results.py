@@ -9,14 +9,16 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from unrolled.errors import DataError
+from unrolled.evidence.choice import pareto_front
 from unrolled.evidence.cost import count_flops
 from unrolled.evidence.machine import describe_machine
-from unrolled.evidence.statistics import Difference, compare_accuracy, estimate_mean
+from unrolled.evidence.scores import score_classes
+from unrolled.evidence.statistics import LEVEL, Tournament, compare_models, estimate_mean
 from unrolled.models import parse_spec
 from unrolled.models.build import outline_model
-from unrolled.training.record import PREDICTIONS, Latency
+from unrolled.training.record import PREDICTIONS, WEIGHTS, Latency
 from unrolled.training.study import Run, Study
-from unrolled.types import BoolArray
+from unrolled.types import BoolArray, FloatArray
 
 SCHEMA = "unrolled.results/1"
 
@@ -73,6 +75,8 @@ class ModelResults(_Part):
         parameters: weights, counted as numbers.
         flops_per_sequence: forward pass at full length; None for a model that is no network.
         test_accuracy: with the weights that the protocol keeps.
+        balanced_accuracy: mean over classes of the share found, as :class:`unrolled.evidence.scores.Scores`.
+        macro_f1: mean of the classes' F1, likewise.
         best_epoch_test_accuracy: at each run's best epoch on test; only under ``notebook``, which
             validates on test and so has chosen with it: an optimistic figure.
         epochs: epochs trained, per seed.
@@ -80,6 +84,9 @@ class ModelResults(_Part):
         compile_seconds: median over seeds.
         peak_memory_bytes: largest over seeds.
         latency_ms: medians over seeds.
+        weights_bytes: size of the weights on disk.
+        training_seconds: training time over all epochs, median over seeds.
+        letters: models that share a letter cannot be told apart; "" where nothing was compared.
         failures: what went wrong, per run that has no figures.
     """
 
@@ -88,13 +95,51 @@ class ModelResults(_Part):
     parameters: int | None = None
     flops_per_sequence: int | None = None
     test_accuracy: Accuracy | None = None
+    balanced_accuracy: Accuracy | None = None
+    macro_f1: Accuracy | None = None
     best_epoch_test_accuracy: Accuracy | None = None
     epochs: tuple[int, ...] = ()
     seconds_per_epoch: Seconds | None = None
     compile_seconds: float | None = None
     peak_memory_bytes: int | None = None
     latency_ms: Latency | None = None
+    weights_bytes: int | None = None
+    training_seconds: float | None = None
+    letters: str = ""
     failures: tuple[str, ...] = ()
+
+
+class PairFacts(_Part):
+    """Two models on the same test items, the more accurate first; see :mod:`unrolled.evidence.statistics`."""
+
+    first: str
+    second: str
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+    adjusted_p_value: float
+    scope: Literal["trained_models", "architectures"]
+    method: Literal["mcnemar", "seeds_and_items"]
+    smallest_difference: float
+
+
+class Comparison(_Part):
+    """Every pair of a study's models.
+
+    Args:
+        scope: "architectures" when the noise of seeds is in every comparison, else "trained_models".
+        smallest_difference: the true difference between two models that such a study finds in 80% of cases,
+            all pairs considered; the median over neighbours in the ranking.
+        pairs: most accurate models first.
+    """
+
+    scope: Literal["trained_models", "architectures"]
+    smallest_difference: float
+    pairs: tuple[PairFacts, ...]
+
+    def pair(self, first: str, second: str) -> PairFacts:
+        """The figures on two models, whichever is ahead."""
+        return next(pair for pair in self.pairs if {pair.first, pair.second} == {first, second})
 
 
 class StudyResults(_Part):
@@ -105,6 +150,8 @@ class StudyResults(_Part):
     dataset: DatasetFacts
     machine: MachineFacts
     models: tuple[ModelResults, ...]
+    front: tuple[str, ...] = ()
+    comparison: Comparison | None = None
     verdicts: tuple[str, ...]
 
     def to_json(self) -> str:
@@ -119,13 +166,23 @@ def summarise_study(study: Study) -> StudyResults:
     Raises:
         DataError: a run's predictions do not fit the test part.
     """
+    from unrolled.evidence.verdicts import write_verdicts
+
     data = study.data
     by_name: dict[str, list[Run]] = {}
     for run in study.runs():
         by_name.setdefault(run.plan.model["architecture"], []).append(run)
-    models = tuple(_summarise_model(name, runs, study.protocol) for name, runs in by_name.items())
+    models = tuple(
+        _with_scores(_summarise_model(name, runs, study.protocol), runs, study)
+        for name, runs in by_name.items()
+    )
+    tournament = _compare(models, by_name, study)
+    if tournament is not None:
+        models = tuple(
+            model.model_copy(update={"letters": tournament.letters.get(model.name, "")}) for model in models
+        )
     machine = describe_machine()
-    return StudyResults(
+    results = StudyResults(
         schema_name=SCHEMA,
         protocol=study.protocol,
         dataset=DatasetFacts(
@@ -147,8 +204,11 @@ def summarise_study(study: Study) -> StudyResults:
             packages=dict(machine.packages),
         ),
         models=models,
-        verdicts=_verdicts(models, by_name, study),
+        front=pareto_front(models),
+        comparison=None if tournament is None else _comparison_facts(tournament),
+        verdicts=(),
     )
+    return results.model_copy(update={"verdicts": write_verdicts(results)})
 
 
 def _summarise_model(name: str, runs: Sequence[Run], protocol: str) -> ModelResults:
@@ -185,7 +245,29 @@ def _summarise_model(name: str, runs: Sequence[Run], protocol: str) -> ModelResu
             p50=float(np.median([latency.p50 for latency in latencies])),
             p95=float(np.median([latency.p95 for latency in latencies])),
         ),
+        weights_bytes=_weights_bytes(runs),
+        training_seconds=float(np.median([sum(record.seconds_per_epoch) for record in done])),
         failures=failures,
+    )
+
+
+def _weights_bytes(runs: Sequence[Run]) -> int | None:
+    """Size of a run's weights on disk, the largest over seeds; None where the files were deleted."""
+    paths = [run.folder / WEIGHTS for run in runs]
+    return max((path.stat().st_size for path in paths if path.exists()), default=None)
+
+
+def _with_scores(model: ModelResults, runs: Sequence[Run], study: Study) -> ModelResults:
+    """The row with the figures that take the test part's predictions."""
+    labels = study.data.test.labels
+    scores = [score_classes(found, labels) for found in _predictions(runs, study)]
+    if not scores:
+        return model
+    return model.model_copy(
+        update={
+            "balanced_accuracy": _accuracy([found.balanced_accuracy for found in scores]),
+            "macro_f1": _accuracy([found.macro_f1 for found in scores]),
+        }
     )
 
 
@@ -204,7 +286,13 @@ def _flops(run: Run) -> int | None:
 def _right(runs: Sequence[Run], study: Study) -> BoolArray:
     """Which test items the finished runs of a model got right, bool, shape (runs, items)."""
     labels = study.data.test.labels
-    rows = []
+    return np.array([found.argmax(axis=1) == labels for found in _predictions(runs, study)], bool)
+
+
+def _predictions(runs: Sequence[Run], study: Study) -> list[FloatArray]:
+    """Test probabilities of a model's finished runs, each float32, shape (items, classes)."""
+    labels = study.data.test.labels
+    found = []
     for run in runs:
         if run.record is None or run.record.status != "done":
             continue
@@ -216,47 +304,40 @@ def _right(runs: Sequence[Run], study: Study) -> BoolArray:
                 expected=f"({len(labels)}, {len(study.data.classes)})",
                 action="delete the run's folder and run again",
             )
-        rows.append(probabilities.argmax(axis=1) == labels)
-    return np.array(rows, bool)
+        found.append(probabilities)
+    return found
 
 
-def _verdicts(
+def _compare(
     models: Sequence[ModelResults], by_name: Mapping[str, Sequence[Run]], study: Study
-) -> tuple[str, ...]:
-    """Plain sentences: who wins and whether that is real; how far from the best reachable; what failed."""
-    ranked = sorted(
-        (model for model in models if model.test_accuracy is not None),
-        key=lambda model: -(model.test_accuracy.mean if model.test_accuracy else 0.0),
+) -> Tournament | None:
+    """Every finished model against every other; None where there are fewer than two."""
+    done = [model.name for model in models if model.test_accuracy is not None]
+    if len(done) < 2:
+        return None
+    return compare_models(
+        {name: _right(by_name[name], study) for name in done},
+        deterministic=[name for name in done if not parse_spec(by_name[name][0].plan.model).neural],
     )
-    sentences = []
-    if len(ranked) > 1:
-        first, second = ranked[:2]
-        gap = compare_accuracy(_right(by_name[first.name], study), _right(by_name[second.name], study))
-        sentences.append(_winner(first, second, gap, len(study.data.test)))
-    best = study.data.best_accuracy
-    if ranked and best is not None and ranked[0].test_accuracy is not None:
-        sentences.append(
-            f"No classifier can be expected above {best:.3f} on this corpus; "
-            f"{ranked[0].name} reaches {ranked[0].test_accuracy.mean:.3f}."
-        )
-    for model in models:
-        if model.failures:
-            sentences.append(f"{model.name}: {'; '.join(model.failures)}.")
-    return tuple(sentences)
 
 
-def _winner(first: ModelResults, second: ModelResults, gap: Difference, num_items: int) -> str:
-    low, high = gap.interval
-    runs = " and ".join(
-        f"{count} {'run' if count == 1 else 'runs'} of {model.name}"
-        for count, model in zip(gap.num_runs, (first, second), strict=True)
+def _comparison_facts(tournament: Tournament) -> Comparison:
+    level = LEVEL / len(tournament.pairs)
+    return Comparison(
+        scope=tournament.scope,
+        smallest_difference=tournament.smallest_difference,
+        pairs=tuple(
+            PairFacts(
+                first=pair.first,
+                second=pair.second,
+                difference=pair.difference.mean,
+                interval=pair.difference.interval,
+                p_value=pair.difference.p_value,
+                adjusted_p_value=pair.adjusted_p_value,
+                scope=pair.difference.scope,
+                method=pair.difference.method,
+                smallest_difference=pair.difference.smallest_detectable(level=level),
+            )
+            for pair in tournament.pairs
+        ),
     )
-    measured = (
-        f"{gap.mean:.3f} apart on {num_items:,} test items, 95% interval {low:.3f} to {high:.3f}, {runs}"
-    )
-    top = first.test_accuracy.mean if first.test_accuracy else 0.0
-    if gap.is_real:
-        return (
-            f"{first.name} wins with {top:.3f}, ahead of {second.name}: the difference is real ({measured})."
-        )
-    return f"{first.name} leads with {top:.3f}, but it cannot be told apart from {second.name} ({measured})."

@@ -157,6 +157,7 @@ def _array_of(kind: Any, rank: int) -> Any:
 
 
 floats1, floats2, floats3 = (_array_of(types.float32, rank) for rank in (1, 2, 3))
+integers2 = _array_of(types.int32, 2)
 # Booleans are one byte each.
 bytes2 = _array_of(types.uint8, 2)
 

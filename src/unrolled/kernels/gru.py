@@ -21,6 +21,7 @@ from unrolled.kernels.bridge import (
     floats1,
     floats2,
     floats3,
+    integers2,
     result,
 )
 from unrolled.kernels.compiled import compiled
@@ -34,21 +35,28 @@ from unrolled.kernels.products import (
     fill_rows,
     pack,
     padded,
-    put_input_gradients,
     start_of,
 )
 from unrolled.kernels.schedule import (
-    clear_masked,
     copy_columns,
     gather_gradients_before_start,
     gather_output_gradients,
     make_schedule,
-    point_at_inputs,
     point_at_rows,
     put_rows,
     spread_before_start,
     spread_outputs,
     take_rows,
+)
+from unrolled.kernels.sources import (
+    find_distinct,
+    finish_gradients,
+    gather_step,
+    make_gradients,
+    make_source,
+    project_rows,
+    put_gradients,
+    put_projections,
 )
 
 GATES = 3
@@ -97,14 +105,18 @@ def forward(frame: int) -> None:
     outputs = floats3(result(frame, 1 if every else 0))
     kept = floats2(result(frame, (2 if every else 1) if keep else 0))
 
-    batch, units = inputs.shape[0], recurrent.shape[0]
+    batch, units = h_start.shape
     plan = make_schedule(bytes2(argument(frame, 6)), backwards)
     order, active, offsets = plan.order, plan.active, plan.offsets
+    source = make_source(mode, backwards, inputs, integers2(argument(frame, 7)), floats2(argument(frame, 8)))
     packed_kernel, packed_recurrent = pack(kernel, False), pack(recurrent, False)
     h = np.empty((batch, units), np.float32)
     take_rows(h_start, order, h)
     width = padded(GATES * units)
     a, q = np.zeros((batch, width), np.float32), np.zeros((batch, width), np.float32)
+    distinct = find_distinct(source, plan)
+    projected = project_rows(distinct, packed_kernel, bias, a.shape[1])
+    scratch = np.empty((batch if source.scaled else 0, inputs.shape[2]), np.float32)
     rows, h_rows = np.empty(batch, np.int64), np.empty(batch, np.int64)
     point_at_rows(0, batch, h, h_rows)
     if every:
@@ -112,10 +124,8 @@ def forward(frame: int) -> None:
     gate = units * 4
     for k in range(active.size - 1):
         count = active[k]
-        fill_rows(count, bias, a)
+        put_projections(k, source, plan, distinct, projected, packed_kernel, bias, scratch, rows, a)
         fill_rows(count, recurrent_bias, q)
-        point_at_inputs(k, inputs, backwards, plan, rows)
-        add_product(count, rows, packed_kernel, a)
         add_product(count, h_rows, packed_recurrent, q)
         for place in range(count):
             ap, qp = start_of(a) + place * width * 4, start_of(q) + place * width * 4
@@ -146,31 +156,31 @@ def backward(frame: int) -> None:
         floats2(argument(frame, 1)),
         floats2(argument(frame, 2)),
     )
-    mask, kept = bytes2(argument(frame, 6)), floats2(argument(frame, 7))
-    d_outputs = floats3(argument(frame, 9 if every else 0))
+    mask, kept = bytes2(argument(frame, 6)), floats2(argument(frame, 9))
+    d_outputs = floats3(argument(frame, 11 if every else 0))
     d_inputs = floats3(result(frame, 0))
     d_bias, d_recurrent_bias = floats1(result(frame, 3)), floats1(result(frame, 4))
 
-    batch, features, units = inputs.shape[0], inputs.shape[2], recurrent.shape[0]
+    batch, features, units = mask.shape[0], inputs.shape[2], recurrent.shape[0]
     plan = make_schedule(mask, backwards)
     order, active, offsets = plan.order, plan.active, plan.offsets
-    clear_masked(mask, d_inputs)
+    source = make_source(mode, backwards, inputs, integers2(argument(frame, 7)), floats2(argument(frame, 8)))
     packed_kernel, packed_recurrent = pack(kernel, True), pack(recurrent, True)
     d_h = np.zeros((batch, padded(units)), np.float32)
-    take_rows(floats2(argument(frame, 8)), order, d_h)
+    take_rows(floats2(argument(frame, 10)), order, d_h)
 
     width = padded(GATES * units)
     room = max(batch, CHUNK)
     d_a, d_q = np.zeros((room, width), np.float32), np.zeros((room, width), np.float32)
-    d_x = np.empty((room, padded(features)), np.float32)
-    d_kernel, d_recurrent = np.zeros((features, width), np.float32), np.zeros((units, width), np.float32)
-    input_rows, before_rows = np.empty(room, np.int64), np.empty(room, np.int64)
+    distinct = find_distinct(source, plan)
+    gradients = make_gradients(source, distinct, room, padded(features), width, mask, d_inputs)
+    d_recurrent = np.zeros((units, width), np.float32)
+    before_rows = np.empty(room, np.int64)
     d_a_rows, d_q_rows = np.empty(room, np.int64), np.empty(room, np.int64)
     point_at_rows(0, room, d_a, d_a_rows)
     point_at_rows(0, room, d_q, d_q_rows)
     d_bias[:] = 0
     d_recurrent_bias[:] = 0
-    shift = start_of(d_inputs) - start_of(inputs)
     gate = units * 4
     filled = 0
     for k in range(active.size - 2, -1, -1):
@@ -184,19 +194,19 @@ def backward(frame: int) -> None:
             sources = (z, z + gate, z + 2 * gate, z + 3 * gate, z + 4 * gate, dh)
             targets = (da, da + gate, da + 2 * gate, dq, dq + gate, dq + 2 * gate, dh)
             _step_gradient(units, sources + targets)
-            add_row(GATES * units, (start_of(d_bias), da, start_of(d_bias)))
             add_row(GATES * units, (start_of(d_recurrent_bias), dq, start_of(d_recurrent_bias)))
             before_rows[filled + place] = z + 4 * gate
-        point_at_inputs(k, inputs, backwards, plan, input_rows[filled:])
+        gather_step(k, filled, source, plan, distinct, gradients, d_a, d_bias, d_inputs)
         add_product(count, d_q_rows[filled:], packed_recurrent, d_h)
         filled += count
         if k == 0 or filled + active[k - 1] > room:
             add_outer_product(filled, before_rows, d_q, d_recurrent)
-            put_input_gradients(filled, input_rows, shift, d_a, d_a_rows, packed_kernel, d_kernel, d_x)
+            put_gradients(filled, source, gradients, packed_kernel, d_a, d_a_rows, d_inputs)
             filled = 0
     if every:
         gather_gradients_before_start(d_outputs, plan, d_h)
-    copy_columns(d_kernel, floats2(result(frame, 1)))
+    finish_gradients(source, distinct, gradients, packed_kernel, d_bias, d_inputs)
+    copy_columns(gradients.d_kernel, floats2(result(frame, 1)))
     copy_columns(d_recurrent, floats2(result(frame, 2)))
     put_rows(d_h, order, floats2(result(frame, 5)))
 

@@ -22,6 +22,7 @@ from unrolled.kernels.bridge import (
     floats1,
     floats2,
     floats3,
+    integers2,
     result,
 )
 from unrolled.kernels.compiled import compiled
@@ -31,26 +32,32 @@ from unrolled.kernels.products import (
     CHUNK,
     add_outer_product,
     add_product,
-    add_row,
     copy_row,
-    fill_rows,
     pack,
     padded,
-    put_input_gradients,
     start_of,
     zero_rows,
 )
 from unrolled.kernels.schedule import (
-    clear_masked,
+    copy_columns,
     gather_gradients_before_start,
     gather_output_gradients,
     make_schedule,
-    point_at_inputs,
     point_at_rows,
     put_rows,
     spread_before_start,
     spread_outputs,
     take_rows,
+)
+from unrolled.kernels.sources import (
+    find_distinct,
+    finish_gradients,
+    gather_step,
+    make_gradients,
+    make_source,
+    project_rows,
+    put_gradients,
+    put_projections,
 )
 
 GATES = 3
@@ -102,9 +109,10 @@ def forward(frame: int) -> None:
     outputs = floats3(result(frame, 1 if every else 0))
     kept = floats2(result(frame, (2 if every else 1) if keep else 0))
 
-    batch, units = inputs.shape[0], recurrent.shape[0]
+    batch, units = h_start.shape
     plan = make_schedule(bytes2(argument(frame, 6)), backwards)
     order, active, offsets = plan.order, plan.active, plan.offsets
+    source = make_source(mode, backwards, inputs, integers2(argument(frame, 7)), floats2(argument(frame, 8)))
     packed_kernel = pack(kernel, False)
     packed_gates = pack(np.ascontiguousarray(recurrent[:, : 2 * units]), False)
     packed_candidate = pack(np.ascontiguousarray(recurrent[:, 2 * units :]), False)
@@ -118,19 +126,20 @@ def forward(frame: int) -> None:
     rows, h_rows, reset_rows = np.empty(batch, np.int64), np.empty(batch, np.int64), np.empty(batch, np.int64)
     point_at_rows(0, batch, h, h_rows)
     # Without KEEP one scratch row for each row of the batch stands in for what is kept.
-    scratch = np.empty((1 if keep else batch, KEPT * units), np.float32)
+    unkept = np.empty((1 if keep else batch, KEPT * units), np.float32)
+    distinct = find_distinct(source, plan)
+    projected = project_rows(distinct, packed_kernel, bias, a.shape[1])
+    scratch = np.empty((batch if source.scaled else 0, inputs.shape[2]), np.float32)
     if every:
         spread_before_start(h_start, plan, outputs)
     gate = units * 4
     for k in range(active.size - 1):
         count = active[k]
-        fill_rows(count, bias, a)
+        put_projections(k, source, plan, distinct, projected, packed_kernel, bias, scratch, rows, a)
         zero_rows(count, q)
         zero_rows(count, q_h)
-        point_at_inputs(k, inputs, backwards, plan, rows)
-        add_product(count, rows, packed_kernel, a)
         add_product(count, h_rows, packed_gates, q)
-        store = start_of(kept) + offsets[k] * KEPT * gate if keep else start_of(scratch)
+        store = start_of(kept) + offsets[k] * KEPT * gate if keep else start_of(unkept)
         for place in range(count):
             ap, qp = start_of(a) + place * a.shape[1] * 4, start_of(q) + place * q.shape[1] * 4
             z = store + place * KEPT * gate
@@ -161,15 +170,15 @@ def backward(frame: int) -> None:
         floats2(argument(frame, 1)),
         floats2(argument(frame, 2)),
     )
-    mask, kept = bytes2(argument(frame, 6)), floats2(argument(frame, 7))
-    d_outputs = floats3(argument(frame, 9 if every else 0))
+    mask, kept = bytes2(argument(frame, 6)), floats2(argument(frame, 9))
+    d_outputs = floats3(argument(frame, 11 if every else 0))
     d_inputs = floats3(result(frame, 0))
     d_bias, d_recurrent_bias = floats1(result(frame, 3)), floats1(result(frame, 4))
 
-    batch, features, units = inputs.shape[0], inputs.shape[2], recurrent.shape[0]
+    batch, features, units = mask.shape[0], inputs.shape[2], recurrent.shape[0]
     plan = make_schedule(mask, backwards)
     order, active, offsets = plan.order, plan.active, plan.offsets
-    clear_masked(mask, d_inputs)
+    source = make_source(mode, backwards, inputs, integers2(argument(frame, 7)), floats2(argument(frame, 8)))
     packed_kernel = pack(kernel, True)
     packed_gates = pack(np.ascontiguousarray(recurrent[:, : 2 * units]), True)
     packed_candidate = pack(np.ascontiguousarray(recurrent[:, 2 * units :]), True)
@@ -177,19 +186,19 @@ def backward(frame: int) -> None:
         np.zeros((batch, padded(units)), np.float32),
         np.zeros((batch, padded(units)), np.float32),
     )
-    take_rows(floats2(argument(frame, 8)), order, d_h)
+    take_rows(floats2(argument(frame, 10)), order, d_h)
 
     room = max(batch, CHUNK)
     d_a = np.zeros((room, padded(GATES * units)), np.float32)
     # The two parts of d_a once more, each with its own stride: they meet different parts of U.
     d_q, d_g = np.zeros((room, padded(2 * units)), np.float32), np.zeros((room, padded(units)), np.float32)
-    d_x = np.empty((room, padded(features)), np.float32)
-    d_kernel = np.zeros((features, d_a.shape[1]), np.float32)
+    distinct = find_distinct(source, plan)
+    gradients = make_gradients(source, distinct, room, padded(features), d_a.shape[1], mask, d_inputs)
     d_gates, d_candidate = (
         np.zeros((units, d_q.shape[1]), np.float32),
         np.zeros((units, d_g.shape[1]), np.float32),
     )
-    input_rows, before_rows = np.empty(room, np.int64), np.empty(room, np.int64)
+    before_rows = np.empty(room, np.int64)
     reset_rows, d_a_rows = np.empty(room, np.int64), np.empty(room, np.int64)
     d_q_rows, d_g_rows = np.empty(room, np.int64), np.empty(room, np.int64)
     point_at_rows(0, room, d_a, d_a_rows)
@@ -197,7 +206,6 @@ def backward(frame: int) -> None:
     point_at_rows(0, room, d_g, d_g_rows)
     d_bias[:] = 0
     d_recurrent_bias[:] = 0
-    shift = start_of(d_inputs) - start_of(inputs)
     gate = units * 4
     filled = 0
     for k in range(active.size - 2, -1, -1):
@@ -217,20 +225,19 @@ def backward(frame: int) -> None:
             da, dh = d_a_rows[filled + place], start_of(d_h) + place * d_h.shape[1] * 4
             sources = (z + gate, z + 4 * gate, start_of(d_reset) + place * d_reset.shape[1] * 4, dh)
             _gates_back(units, sources + (da + gate, d_q_rows[filled + place] + gate, dh))  # noqa: RUF005
-            add_row(GATES * units, (start_of(d_bias), da, start_of(d_bias)))
-        point_at_inputs(k, inputs, backwards, plan, input_rows[filled:])
+        gather_step(k, filled, source, plan, distinct, gradients, d_a, d_bias, d_inputs)
         add_product(count, d_q_rows[filled:], packed_gates, d_h)
         filled += count
         if k == 0 or filled + active[k - 1] > room:
             add_outer_product(filled, before_rows, d_q, d_gates)
             add_outer_product(filled, reset_rows, d_g, d_candidate)
-            put_input_gradients(filled, input_rows, shift, d_a, d_a_rows, packed_kernel, d_kernel, d_x)
+            put_gradients(filled, source, gradients, packed_kernel, d_a, d_a_rows, d_inputs)
             filled = 0
     if every:
         gather_gradients_before_start(d_outputs, plan, d_h)
-    d_kernel_out, d_recurrent = floats2(result(frame, 1)), floats2(result(frame, 2))
-    for row in range(features):
-        copy_row(GATES * units, (start_of(d_kernel[row]), start_of(d_kernel_out[row])))
+    finish_gradients(source, distinct, gradients, packed_kernel, d_bias, d_inputs)
+    copy_columns(gradients.d_kernel, floats2(result(frame, 1)))
+    d_recurrent = floats2(result(frame, 2))
     for row in range(units):
         target = start_of(d_recurrent[row])
         copy_row(2 * units, (start_of(d_gates[row]), target))

@@ -21,36 +21,42 @@ from unrolled.kernels.bridge import (
     floats1,
     floats2,
     floats3,
+    integers2,
     result,
 )
 from unrolled.kernels.compiled import compiled
-from unrolled.kernels.flags import BACKWARDS, EVERY_OUTPUT, KEEP
+from unrolled.kernels.flags import BACKWARDS, EVERY_CELL, EVERY_OUTPUT, KEEP
 from unrolled.kernels.lanes import Lanes, elementwise
 from unrolled.kernels.products import (
     CHUNK,
     add_outer_product,
     add_product,
-    add_row,
     copy_row,
-    fill_rows,
     pack,
     padded,
-    put_input_gradients,
     start_of,
     zero_rows,
 )
 from unrolled.kernels.schedule import (
-    clear_masked,
     copy_columns,
     gather_gradients_before_start,
     gather_output_gradients,
     make_schedule,
-    point_at_inputs,
     point_at_rows,
     put_rows,
     spread_before_start,
     spread_outputs,
     take_rows,
+)
+from unrolled.kernels.sources import (
+    find_distinct,
+    finish_gradients,
+    gather_step,
+    make_gradients,
+    make_source,
+    project_rows,
+    put_gradients,
+    put_projections,
 )
 
 GATES = 4
@@ -93,37 +99,43 @@ def forward(frame: int) -> None:
     """Runs the layer: the arguments and results of one custom call.
 
     Arguments: inputs (batch, time, features), kernel (features, 4 units), recurrent kernel (units, 4
-    units), bias (4 units,), h and c (batch, units), mask (batch, time). Results: the last h and c (batch,
-    units); with EVERY_OUTPUT the outputs (batch, time, units); with KEEP what :func:`backward` needs,
-    (batch * time, 5 units).
+    units), bias (4 units,), h and c (batch, units), mask (batch, time), tokens (batch, time) and factors
+    (batch, features); the last two count only when FOLDED or SCALED, and inputs then are a table (1, rows,
+    features). Results: the last h and c (batch, units); with EVERY_OUTPUT the outputs (batch, time, units);
+    with EVERY_CELL c likewise; with KEEP what :func:`backward` needs, (batch * time, 5 units).
     """
     mode = flags(frame)
     backwards, every, keep = mode & BACKWARDS != 0, mode & EVERY_OUTPUT != 0, mode & KEEP != 0
     inputs, kernel = floats3(argument(frame, 0)), floats2(argument(frame, 1))
     recurrent, bias = floats2(argument(frame, 2)), floats1(argument(frame, 3))
     h_start, c_start = floats2(argument(frame, 4)), floats2(argument(frame, 5))
+    every_cell = mode & EVERY_CELL != 0
     outputs = floats3(result(frame, 2 if every else 0))
-    kept = floats2(result(frame, (3 if every else 2) if keep else 0))
+    cells = floats3(result(frame, 3 if every_cell else 0))
+    kept = floats2(result(frame, (2 + every + every_cell) if keep else 0))
 
-    units = recurrent.shape[0]
-    batch = inputs.shape[0]
+    batch, units = h_start.shape
     plan = make_schedule(bytes2(argument(frame, 6)), backwards)
     order, active, offsets = plan.order, plan.active, plan.offsets
+    source = make_source(mode, backwards, inputs, integers2(argument(frame, 7)), floats2(argument(frame, 8)))
     packed_kernel, packed_recurrent = pack(kernel, False), pack(recurrent, False)
     h, c = np.empty((batch, units), np.float32), np.empty((batch, units), np.float32)
     take_rows(h_start, order, h)
     take_rows(c_start, order, c)
     z = np.zeros((batch, padded(GATES * units)), np.float32)
+    distinct = find_distinct(source, plan)
+    projected = project_rows(distinct, packed_kernel, bias, z.shape[1])
+    scratch = np.empty((batch if source.scaled else 0, inputs.shape[2]), np.float32)
     rows, h_rows = np.empty(batch, np.int64), np.empty(batch, np.int64)
     point_at_rows(0, batch, h, h_rows)
     if every:
         spread_before_start(h_start, plan, outputs)
+    if every_cell:
+        spread_before_start(c_start, plan, cells)
     row_bytes, gate = units * 4, units * 4
     for k in range(active.size - 1):
         count = active[k]
-        fill_rows(count, bias, z)
-        point_at_inputs(k, inputs, backwards, plan, rows)
-        add_product(count, rows, packed_kernel, z)
+        put_projections(k, source, plan, distinct, projected, packed_kernel, bias, scratch, rows, z)
         add_product(count, h_rows, packed_recurrent, z)
         for place in range(count):
             zi = start_of(z) + place * z.shape[1] * 4
@@ -137,6 +149,8 @@ def forward(frame: int) -> None:
                 _step_alone(units, (zi, zi + gate, zi + 2 * gate, zi + 3 * gate, cp, cp, hp))
         if every:
             spread_outputs(k, h, plan, outputs)
+        if every_cell:
+            spread_outputs(k, c, plan, cells)
     put_rows(h, order, floats2(result(frame, 0)))
     put_rows(c, order, floats2(result(frame, 1)))
 
@@ -146,7 +160,8 @@ def backward(frame: int) -> None:
     """Runs the gradient: the arguments and results of one custom call.
 
     Arguments: those of :func:`forward`, what it kept, the gradients of the last h and c and, with
-    EVERY_OUTPUT, of the outputs. Results: the gradients of inputs, kernel, recurrent kernel, bias, h and c.
+    EVERY_OUTPUT and EVERY_CELL, of the outputs and cells. Results: the gradients of inputs, kernel, recurrent
+    kernel, bias, h and c.
     """
     mode = flags(frame)
     backwards, every = mode & BACKWARDS != 0, mode & EVERY_OUTPUT != 0
@@ -156,44 +171,47 @@ def backward(frame: int) -> None:
         floats2(argument(frame, 2)),
     )
     h_start, c_start = floats2(argument(frame, 4)), floats2(argument(frame, 5))
-    mask, kept = bytes2(argument(frame, 6)), floats2(argument(frame, 7))
-    d_outputs = floats3(argument(frame, 10 if every else 0))
+    mask, kept = bytes2(argument(frame, 6)), floats2(argument(frame, 9))
+    every_cell = mode & EVERY_CELL != 0
+    d_outputs, d_cells = (
+        floats3(argument(frame, 12 if every else 0)),
+        floats3(argument(frame, 13 if every_cell else 0)),
+    )
     d_inputs, d_bias = floats3(result(frame, 0)), floats1(result(frame, 3))
 
-    batch, features, units = inputs.shape[0], inputs.shape[2], recurrent.shape[0]
+    batch, units = h_start.shape
+    features = inputs.shape[2]
     plan = make_schedule(mask, backwards)
     order, active, offsets = plan.order, plan.active, plan.offsets
-    clear_masked(mask, d_inputs)
+    source = make_source(mode, backwards, inputs, integers2(argument(frame, 7)), floats2(argument(frame, 8)))
     packed_kernel, packed_recurrent = pack(kernel, True), pack(recurrent, True)
     h, c = np.empty((batch, units), np.float32), np.empty((batch, units), np.float32)
     take_rows(h_start, order, h)
     take_rows(c_start, order, c)
     d_h = np.zeros((batch, padded(units)), np.float32)
     d_c = np.empty((batch, units), np.float32)
-    take_rows(floats2(argument(frame, 8)), order, d_h)
-    take_rows(floats2(argument(frame, 9)), order, d_c)
+    take_rows(floats2(argument(frame, 10)), order, d_h)
+    take_rows(floats2(argument(frame, 11)), order, d_c)
 
     width = padded(GATES * units)
     room = max(batch, CHUNK)
     d_z = np.zeros((room, width), np.float32)
     before = np.empty((room, units), np.float32)
-    d_x = np.empty((room, padded(features)), np.float32)
-    d_kernel, d_recurrent = np.zeros((features, width), np.float32), np.zeros((units, width), np.float32)
-    input_rows, before_rows, d_z_rows = (
-        np.empty(room, np.int64),
-        np.empty(room, np.int64),
-        np.empty(room, np.int64),
-    )
+    distinct = find_distinct(source, plan)
+    gradients = make_gradients(source, distinct, room, padded(features), width, mask, d_inputs)
+    d_recurrent = np.zeros((units, width), np.float32)
+    before_rows, d_z_rows = np.empty(room, np.int64), np.empty(room, np.int64)
     point_at_rows(0, room, before, before_rows)
     point_at_rows(0, room, d_z, d_z_rows)
     d_bias[:] = 0
-    shift = start_of(d_inputs) - start_of(inputs)
     gate = units * 4
     filled = 0
     for k in range(active.size - 2, -1, -1):
         count = active[k]
         if every:
             gather_output_gradients(k, d_outputs, plan, d_h)
+        if every_cell:
+            gather_output_gradients(k, d_cells, plan, d_c)
         for place in range(count):
             i = start_of(kept) + (offsets[k] + place) * KEPT * gate
             dz = start_of(d_z) + (filled + place) * width * 4
@@ -207,21 +225,23 @@ def backward(frame: int) -> None:
                 copy_row(units, (own, hb))
             dc = start_of(d_c) + place * gate
             sources = (i, i + gate, i + 2 * gate, i + 3 * gate, i + 4 * gate, cb)
-            gradients = (start_of(d_h) + place * d_h.shape[1] * 4, dc)
+            from_after = (start_of(d_h) + place * d_h.shape[1] * 4, dc)
             targets = (dz, dz + gate, dz + 2 * gate, dz + 3 * gate, dc)
-            _step_gradient(units, sources + gradients + targets)
-            add_row(GATES * units, (start_of(d_bias), dz, start_of(d_bias)))
-        point_at_inputs(k, inputs, backwards, plan, input_rows[filled:])
+            _step_gradient(units, sources + from_after + targets)
+        gather_step(k, filled, source, plan, distinct, gradients, d_z, d_bias, d_inputs)
         zero_rows(count, d_h)
         add_product(count, d_z_rows[filled:], packed_recurrent, d_h)
         filled += count
         if k == 0 or filled + active[k - 1] > room:
             add_outer_product(filled, before_rows, d_z, d_recurrent)
-            put_input_gradients(filled, input_rows, shift, d_z, d_z_rows, packed_kernel, d_kernel, d_x)
+            put_gradients(filled, source, gradients, packed_kernel, d_z, d_z_rows, d_inputs)
             filled = 0
     if every:
         gather_gradients_before_start(d_outputs, plan, d_h)
-    copy_columns(d_kernel, floats2(result(frame, 1)))
+    if every_cell:
+        gather_gradients_before_start(d_cells, plan, d_c)
+    finish_gradients(source, distinct, gradients, packed_kernel, d_bias, d_inputs)
+    copy_columns(gradients.d_kernel, floats2(result(frame, 1)))
     copy_columns(d_recurrent, floats2(result(frame, 2)))
     put_rows(d_h, order, floats2(result(frame, 4)))
     put_rows(d_c, order, floats2(result(frame, 5)))

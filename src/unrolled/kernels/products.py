@@ -263,26 +263,3 @@ def add_outer_product(terms: int, rows: LongArray, b: FloatArray, out: FloatArra
                 else:
                     _single_one_t(row, i, b_panel, width, WIDTH, c_row, width, terms)
                 i += 1
-
-
-@compiled
-def put_input_gradients(
-    count: int,
-    rows: LongArray,
-    shift: int,
-    d_z: FloatArray,
-    d_z_rows: LongArray,
-    packed_kernel: FloatArray,
-    d_kernel: FloatArray,
-    d_x: FloatArray,
-) -> None:
-    """Turns ``count`` rows of gate gradients into those of the input kernel and of the inputs.
-
-    ``rows`` are the inputs' addresses; their gradients lie ``shift`` bytes further. ``packed_kernel`` is the
-    transposed kernel, ``d_x`` scratch.
-    """
-    add_outer_product(count, rows, d_z, d_kernel)
-    zero_rows(count, d_x)
-    add_product(count, d_z_rows, packed_kernel, d_x)
-    for place in range(count):
-        copy_row(d_kernel.shape[0], (start_of(d_x) + place * d_x.shape[1] * 4, rows[place] + shift))

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from functools import partial
 from importlib import import_module
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from unrolled.kernels import programs
-from unrolled.kernels.flags import BACKWARDS, EVERY_OUTPUT, KEEP
+from unrolled.kernels.flags import BACKWARDS, EVERY_CELL, EVERY_OUTPUT, FOLDED, KEEP, SCALED
 
 Array: TypeAlias = jax.Array
 Arrays: TypeAlias = tuple[Array, ...]
@@ -36,66 +36,101 @@ def _call(
     return tuple(target(*arguments, flags=np.int64(flags)))
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+class Lookup(NamedTuple):
+    """Inputs that are rows of a table instead of an array of features.
+
+    Args:
+        tokens: int32, shape (batch, time); rows of the table, moved into it when they lie outside.
+        factors: float32, shape (batch, features), multiplies the rows of each sequence; None for none.
+    """
+
+    tokens: Array
+    factors: Array | None
+
+
 def run(
-    kernel: str, flags: int, inputs: Array, weights: Arrays, states: Arrays, mask: Array
-) -> tuple[Arrays, Array | None]:
+    kernel: str,
+    flags: int,
+    inputs: Array,
+    weights: Arrays,
+    states: Arrays,
+    mask: Array,
+    lookup: Lookup | None = None,
+) -> tuple[Arrays, Arrays]:
     """The last states and every output of a recurrent layer.
 
     Args:
         kernel: "lstm", "gru", "gru_reset_before" or "simple_rnn".
         flags: EVERY_OUTPUT to get every output, BACKWARDS to go from the last step to the first (outputs then
-            come in the order computed).
-        inputs: float32, shape (batch, time, features).
+            come in the order computed), EVERY_CELL to get the cell states of an LSTM beside its outputs.
+        inputs: float32, shape (batch, time, features); with ``lookup`` the table, (rows, features).
         weights: float32, as the module's description lists them.
         states: float32, each (batch, units), before the first step.
         mask: bool, shape (batch, time); a step that is False carries the states on.
+        lookup: which rows of the table are the inputs; None when ``inputs`` holds them.
 
     Returns:
-        The states after the last step, and the outputs (batch, time, units), None without EVERY_OUTPUT.
+        The states after the last step, each (batch, units); and the outputs, and cell states, of every step,
+        each (batch, time, units), as far as the flags ask for them.
     """
-    states, outputs, _ = _forward(kernel, flags, inputs, weights, states, mask)
-    return states, outputs
+    if lookup is None:
+        none = jnp.zeros((1, 1), jnp.int32), jnp.zeros((1, 1), jnp.float32)
+        return _run(kernel, flags, inputs, weights, states, mask, *none)
+    factors = lookup.factors
+    if factors is None:
+        flags, factors = flags | FOLDED, jnp.zeros((1, 1), jnp.float32)
+    else:
+        flags |= SCALED
+    return _run(kernel, flags, inputs[None], weights, states, mask, lookup.tokens, factors)
 
 
-def _forward(
-    kernel: str, flags: int, inputs: Array, weights: Arrays, states: Arrays, mask: Array
-) -> tuple[Arrays, Array | None, Array | None]:
-    batch, time, _ = inputs.shape
-    units = weights[1].shape[0]
-    results = [state.shape for state in states]
-    if flags & EVERY_OUTPUT:
-        results.append((batch, time, units))
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _run(
+    kernel: str,
+    flags: int,
+    inputs: Array,
+    weights: Arrays,
+    states: Arrays,
+    mask: Array,
+    tokens: Array,
+    factors: Array,
+) -> tuple[Arrays, Arrays]:
+    return _forward(kernel, flags, (inputs, *weights, *states, mask, tokens, factors), len(states))[:2]
+
+
+def _forward(kernel: str, flags: int, arguments: Arrays, num_states: int) -> tuple[Arrays, Arrays, Arrays]:
+    """The last states, what comes of every step, and what the gradient needs (nothing without KEEP)."""
+    *_, mask, _, _ = arguments
+    batch, time = mask.shape
+    units = arguments[2].shape[0]
+    num_every = bool(flags & EVERY_OUTPUT) + bool(flags & EVERY_CELL)
+    results: list[tuple[int, ...]] = [(batch, units)] * num_states + [(batch, time, units)] * num_every
     if flags & KEEP:
         results.append((batch * time, import_module(f"unrolled.kernels.{kernel}").KEPT * units))
-    found = list(_call(kernel, "forward", results, flags, (inputs, *weights, *states, mask)))
-    kept = found.pop() if flags & KEEP else None
-    outputs = found.pop() if flags & EVERY_OUTPUT else None
-    return tuple(found), outputs, kept
+    found = _call(kernel, "forward", results, flags, arguments)
+    first = num_states + num_every
+    return found[:num_states], found[num_states:first], found[first:]
 
 
 def _forward_keeping(
-    kernel: str, flags: int, inputs: Array, weights: Arrays, states: Arrays, mask: Array
-) -> tuple[tuple[Arrays, Array | None], Any]:
-    last, outputs, kept = _forward(kernel, flags | KEEP, inputs, weights, states, mask)
-    return (last, outputs), (inputs, weights, states, mask, kept)
+    kernel: str, flags: int, inputs: Array, weights: Arrays, states: Arrays, *rest: Array
+) -> tuple[tuple[Arrays, Arrays], Any]:
+    arguments = (inputs, *weights, *states, *rest)
+    last, every, kept = _forward(kernel, flags | KEEP, arguments, len(states))
+    return (last, every), (inputs, weights, states, rest, kept)
 
 
-def _backward(
-    kernel: str, flags: int, saved: Any, gradients: tuple[Arrays, Array | None]
-) -> tuple[Array, Arrays, Arrays, None]:
-    inputs, weights, states, mask, kept = saved
-    of_states, of_outputs = gradients
+def _backward(kernel: str, flags: int, saved: Any, gradients: tuple[Arrays, Arrays]) -> tuple[Any, ...]:
+    inputs, weights, states, rest, kept = saved
+    of_states, of_every = gradients
     results = [array.shape for array in (inputs, *weights, *states)]
-    arguments = (inputs, *weights, *states, mask, kept, *of_states)
-    if of_outputs is not None:
-        arguments = (*arguments, of_outputs)
+    arguments = (inputs, *weights, *states, *rest, *kept, *of_states, *of_every)
     found = _call(kernel, "backward", results, flags, arguments)
     last = 1 + len(weights)
-    return found[0], found[1:last], found[last:], None
+    return found[0], found[1:last], found[last:], None, None, None
 
 
-run.defvjp(_forward_keeping, _backward)
+_run.defvjp(_forward_keeping, _backward)
 
 
 def mode(*, every_output: bool, backwards: bool) -> int:

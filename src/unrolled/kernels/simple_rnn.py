@@ -19,6 +19,7 @@ from unrolled.kernels.bridge import (
     floats1,
     floats2,
     floats3,
+    integers2,
     result,
 )
 from unrolled.kernels.compiled import compiled
@@ -28,27 +29,32 @@ from unrolled.kernels.products import (
     CHUNK,
     add_outer_product,
     add_product,
-    add_row,
     copy_row,
-    fill_rows,
     pack,
     padded,
-    put_input_gradients,
     start_of,
     zero_rows,
 )
 from unrolled.kernels.schedule import (
-    clear_masked,
     copy_columns,
     gather_gradients_before_start,
     gather_output_gradients,
     make_schedule,
-    point_at_inputs,
     point_at_rows,
     put_rows,
     spread_before_start,
     spread_outputs,
     take_rows,
+)
+from unrolled.kernels.sources import (
+    find_distinct,
+    finish_gradients,
+    gather_step,
+    make_gradients,
+    make_source,
+    project_rows,
+    put_gradients,
+    put_projections,
 )
 
 # What the backward pass needs of a real step, in units of the state: h'.
@@ -74,22 +80,24 @@ def forward(frame: int) -> None:
     outputs = floats3(result(frame, 1 if every else 0))
     kept = floats2(result(frame, (2 if every else 1) if keep else 0))
 
-    batch, units = inputs.shape[0], recurrent.shape[0]
+    batch, units = h_start.shape
     plan = make_schedule(bytes2(argument(frame, 5)), backwards)
     order, active, offsets = plan.order, plan.active, plan.offsets
+    source = make_source(mode, backwards, inputs, integers2(argument(frame, 6)), floats2(argument(frame, 7)))
     packed_kernel, packed_recurrent = pack(kernel, False), pack(recurrent, False)
     h = np.empty((batch, units), np.float32)
     take_rows(h_start, order, h)
     z = np.zeros((batch, padded(units)), np.float32)
+    distinct = find_distinct(source, plan)
+    projected = project_rows(distinct, packed_kernel, bias, z.shape[1])
+    scratch = np.empty((batch if source.scaled else 0, inputs.shape[2]), np.float32)
     rows, h_rows = np.empty(batch, np.int64), np.empty(batch, np.int64)
     point_at_rows(0, batch, h, h_rows)
     if every:
         spread_before_start(h_start, plan, outputs)
     for k in range(active.size - 1):
         count = active[k]
-        fill_rows(count, bias, z)
-        point_at_inputs(k, inputs, backwards, plan, rows)
-        add_product(count, rows, packed_kernel, z)
+        put_projections(k, source, plan, distinct, projected, packed_kernel, bias, scratch, rows, z)
         add_product(count, h_rows, packed_recurrent, z)
         for place in range(count):
             _step(units, (start_of(z) + place * z.shape[1] * 4, h_rows[place]))
@@ -111,29 +119,30 @@ def backward(frame: int) -> None:
     backwards, every = mode & BACKWARDS != 0, mode & EVERY_OUTPUT != 0
     inputs, kernel = floats3(argument(frame, 0)), floats2(argument(frame, 1))
     recurrent, h_start = floats2(argument(frame, 2)), floats2(argument(frame, 4))
-    mask, kept = bytes2(argument(frame, 5)), floats2(argument(frame, 6))
-    d_outputs = floats3(argument(frame, 8 if every else 0))
+    mask, kept = bytes2(argument(frame, 5)), floats2(argument(frame, 8))
+    d_outputs = floats3(argument(frame, 10 if every else 0))
     d_inputs, d_bias = floats3(result(frame, 0)), floats1(result(frame, 3))
 
-    batch, features, units = inputs.shape[0], inputs.shape[2], recurrent.shape[0]
+    batch, features, units = mask.shape[0], inputs.shape[2], recurrent.shape[0]
     plan = make_schedule(mask, backwards)
     order, active, offsets = plan.order, plan.active, plan.offsets
-    clear_masked(mask, d_inputs)
+    source = make_source(mode, backwards, inputs, integers2(argument(frame, 6)), floats2(argument(frame, 7)))
     packed_kernel, packed_recurrent = pack(kernel, True), pack(recurrent, True)
     h = np.empty((batch, units), np.float32)
     take_rows(h_start, order, h)
     width = padded(units)
     d_h = np.zeros((batch, width), np.float32)
-    take_rows(floats2(argument(frame, 7)), order, d_h)
+    take_rows(floats2(argument(frame, 9)), order, d_h)
 
     room = max(batch, CHUNK)
-    d_z, d_x = np.zeros((room, width), np.float32), np.empty((room, padded(features)), np.float32)
-    d_kernel, d_recurrent = np.zeros((features, width), np.float32), np.zeros((units, width), np.float32)
-    input_rows, before_rows = np.empty(room, np.int64), np.empty(room, np.int64)
+    d_z = np.zeros((room, width), np.float32)
+    distinct = find_distinct(source, plan)
+    gradients = make_gradients(source, distinct, room, padded(features), width, mask, d_inputs)
+    d_recurrent = np.zeros((units, width), np.float32)
+    before_rows = np.empty(room, np.int64)
     d_z_rows = np.empty(room, np.int64)
     point_at_rows(0, room, d_z, d_z_rows)
     d_bias[:] = 0
-    shift = start_of(d_inputs) - start_of(inputs)
     filled = 0
     for k in range(active.size - 2, -1, -1):
         count = active[k]
@@ -143,22 +152,22 @@ def backward(frame: int) -> None:
             dz = d_z_rows[filled + place]
             now = start_of(kept) + (offsets[k] + place) * units * 4
             _step_gradient(units, (now, start_of(d_h) + place * width * 4, dz))
-            add_row(units, (start_of(d_bias), dz, start_of(d_bias)))
         if k > 0:
             point_at_rows(offsets[k - 1], count, kept, before_rows[filled:])
         else:
             point_at_rows(0, count, h, before_rows[filled:])
-        point_at_inputs(k, inputs, backwards, plan, input_rows[filled:])
+        gather_step(k, filled, source, plan, distinct, gradients, d_z, d_bias, d_inputs)
         zero_rows(count, d_h)
         add_product(count, d_z_rows[filled:], packed_recurrent, d_h)
         filled += count
         if k == 0 or filled + active[k - 1] > room:
             add_outer_product(filled, before_rows, d_z, d_recurrent)
-            put_input_gradients(filled, input_rows, shift, d_z, d_z_rows, packed_kernel, d_kernel, d_x)
+            put_gradients(filled, source, gradients, packed_kernel, d_z, d_z_rows, d_inputs)
             filled = 0
     if every:
         gather_gradients_before_start(d_outputs, plan, d_h)
-    copy_columns(d_kernel, floats2(result(frame, 1)))
+    finish_gradients(source, distinct, gradients, packed_kernel, d_bias, d_inputs)
+    copy_columns(gradients.d_kernel, floats2(result(frame, 1)))
     copy_columns(d_recurrent, floats2(result(frame, 2)))
     put_rows(d_h, order, floats2(result(frame, 4)))
 

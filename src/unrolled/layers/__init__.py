@@ -12,7 +12,19 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
 
-from unrolled.layers.masking import Conv1D, Flatten, MaxPooling1D
+from unrolled.layers.fusion import accelerate, loosen_length
+from unrolled.layers.masking import Conv1D, Flatten, MarkedSteps, MaxPooling1D
 from unrolled.layers.recurrent import GRU, LSTM, SimpleRNN
 
-__all__ = ["GRU", "LSTM", "Conv1D", "Flatten", "MaxPooling1D", "SimpleRNN", "keras"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "Conv1D",
+    "Flatten",
+    "MarkedSteps",
+    "MaxPooling1D",
+    "SimpleRNN",
+    "accelerate",
+    "keras",
+    "loosen_length",
+]

@@ -24,6 +24,35 @@ def _missing_steps(time: int | None, size: int) -> int:
 
 
 @keras.saving.register_keras_serializable(package="unrolled")
+class MarkedSteps(keras.layers.Layer):  # type: ignore[misc]
+    """Numeric steps whose last feature says whether they are real: 1, or 0 where the sequence is padded.
+
+    The mark becomes the mask and goes no further. ``keras.layers.Masking`` takes a value of the data for the
+    sign instead, and then hides every real step that happens to hold it.
+    """
+
+    def __init__(self, masked: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.masked = masked
+
+    def call(self, inputs: Any) -> Any:
+        """(batch, time, features + 1) → (batch, time, features)."""
+        return inputs[..., :-1]
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """True for real steps, (batch, time) bool; None where padding is read as if it were data."""
+        return inputs[..., -1] > 0.5 if self.masked else None
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        """One feature less."""
+        return keras.KerasTensor((*inputs.shape[:-1], inputs.shape[-1] - 1), dtype=self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {**super().get_config(), "masked": self.masked}
+
+
+@keras.saving.register_keras_serializable(package="unrolled")
 class Conv1D(keras.layers.Conv1D):  # type: ignore[misc]
     """``keras.layers.Conv1D`` that reads padded steps as zeros and answers zeros there.
 

@@ -98,7 +98,8 @@ class FusedLoop:
         kept = jnp.ones(sequences.shape[:2], bool) if mask is None else mask.astype(bool)
         kernel, weights = self._kernel_call()
         flags = mode(every_output=every, backwards=layer.go_backwards)
-        states, outputs = run(kernel, flags, sequences, weights, tuple(initial_state), kept)
+        states, every_output = run(kernel, flags, sequences, weights, tuple(initial_state), kept)
+        outputs = every_output[0] if every else None
         last = states[0]
         if mask is not None and layer.zero_output_for_mask:
             computed = kept[:, ::-1] if layer.go_backwards else kept

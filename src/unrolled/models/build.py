@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from inspect import signature
 from typing import Any
 
 from unrolled.models.spec import ModelSpec, make_spec
@@ -12,8 +11,9 @@ from unrolled.models.spec import ModelSpec, make_spec
 def build_model(model: str | ModelSpec, *, seed: int | None = None, **settings: Any) -> Any:
     """A plain, uncompiled ``keras.Model`` for an architecture.
 
-    The input is token ids, shape (batch, length), 0 where padded; the output is the probability of the
-    second of two classes, shape (batch, 1), or of each of more, shape (batch, classes).
+    The input is token ids, shape (batch, length), 0 where padded; with ``features`` it is numbers, shape
+    (batch, length, features + 1), the last 1 where a step is real and 0 where padded. The output is the
+    probability of the second of two classes, shape (batch, 1), or of each of more, shape (batch, classes).
 
     Args:
         model: a registry name ("lstm") or a finished spec.
@@ -36,11 +36,13 @@ def build_model(model: str | ModelSpec, *, seed: int | None = None, **settings: 
         spec = make_spec(model, **settings)
     if seed is not None:
         keras.utils.set_random_seed(seed)
-    dtype = "int32" if "embedding_size" in type(spec).model_fields else "float32"
+    features = int(getattr(spec, "features", 0))
+    dtype = "int32" if "embedding_size" in type(spec).model_fields and not features else "float32"
+    step = (features + 1,) if features else ()
     binary = spec.classes == 2
     return keras.Sequential(
         [
-            keras.Input((spec.length,), dtype=dtype, name="tokens"),
+            keras.Input((spec.length, *step), dtype=dtype, name="steps" if features else "tokens"),
             *_named(spec.layers()),
             keras.layers.Dense(
                 1 if binary else spec.classes, activation="sigmoid" if binary else "softmax", name="output"
@@ -71,34 +73,13 @@ def outline_model(spec: ModelSpec) -> Any:
         return build_model(spec)
 
 
-def loosen_length(network: Any) -> Any:
-    """The same network, with the same variables, for token ids of any length.
-
-    A model from :func:`build_model` insists on the length it was built for, as Keras users expect. Padding
-    that is masked changes nothing, so a batch of short sequences may be cut to its longest one and cost less.
+def chain_layers(network: Any, *, fused: bool) -> Any:
+    """A model with the variables of ``network`` for token ids of any length, as training uses it.
 
     Args:
-        network: a sequential model of :func:`build_model` whose spec is not ``fixed_length``.
-
-    Returns:
-        keras.Model that maps (batch, any time) token ids to the network's outputs.
+        network: a sequential model of :func:`build_model`.
+        fused: whether layers are computed together where that gives the same function for less work.
     """
-    from unrolled.layers import keras
+    from unrolled.layers import accelerate, loosen_length
 
-    class AnyLength(keras.Model):  # type: ignore[misc]
-        """Layer by layer, since a functional graph keeps the mask's shape of the length it was traced at."""
-
-        def __init__(self) -> None:
-            super().__init__(name=network.name)
-            self.parts = list(network.layers)
-            self.built = True
-
-        def call(self, tokens: Any, training: bool = False) -> Any:
-            outputs = tokens
-            for layer in self.parts:
-                # The mask travels with the tensor; the phase does not, as a stateless call opens no context.
-                phase = {"training": training} if "training" in signature(layer.call).parameters else {}
-                outputs = layer(outputs, **phase)
-            return outputs
-
-    return AnyLength()
+    return accelerate(network) if fused else loosen_length(network)

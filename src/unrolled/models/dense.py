@@ -28,13 +28,23 @@ class DenseSpec(ModelSpec):
 
 
 class EmbeddedSpec(ModelSpec):
-    """What all architectures on an embedding share: its size, and where the mask begins."""
+    """What all architectures on an embedding share: its size, and where the mask begins.
+
+    Args:
+        embedding_size: numbers per word.
+        features: 0 for token ids, which are embedded. Otherwise every step is that many numbers and a mark
+            (:class:`unrolled.layers.MarkedSteps`), and there is no embedding.
+    """
 
     embedding_size: int = Field(100, ge=1)
+    features: int = Field(0, ge=0)
 
     def embedding(self) -> Any:
-        """The embedding layer; it raises the mask when padding is masked."""
-        from unrolled.layers import keras
+        """The embedding layer, or what takes its place; it raises the mask when padding is masked."""
+        from unrolled.layers import MarkedSteps, keras
+
+        if self.features:
+            return MarkedSteps(masked=self.padding == "masked")
 
         return keras.layers.Embedding(
             self.vocabulary_size, self.embedding_size, mask_zero=self.padding == "masked"

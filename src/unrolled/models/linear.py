@@ -7,6 +7,7 @@ regression learns what to make of that. No recurrent network should be taken wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -82,8 +83,16 @@ class LinearModel:
         return np.asarray(positive / np.maximum(totals, np.finfo(np.float64).tiny), np.float32)
 
 
-def fit_linear(spec: LinearSpec, tokens: Ragged, labels: IntArray) -> LinearModel:
+def fit_linear(
+    spec: LinearSpec, tokens: Ragged, labels: IntArray, *, class_weights: Sequence[float] | None = None
+) -> LinearModel:
     """The baseline fitted to ``tokens`` and their ``labels`` (int32, shape (sequences,)). Deterministic.
+
+    Args:
+        spec: the settings.
+        tokens: the texts.
+        labels: their classes.
+        class_weights: what a text of each class counts in the regression; None counts all alike.
 
     Raises:
         DataError: no n-gram occurs often enough to learn from.
@@ -99,6 +108,7 @@ def fit_linear(spec: LinearSpec, tokens: Ragged, labels: IntArray) -> LinearMode
             action="min_count=1, or more texts",
         )
     features = _matrix(tokens, spec, codes)
+    counts = None if class_weights is None else np.asarray(class_weights, np.float64)[labels]
     outputs = [1] if spec.classes == 2 else list(range(spec.classes))
     weights = np.empty((len(codes), len(outputs)), np.float32)
     intercepts = np.empty(len(outputs), np.float32)
@@ -106,7 +116,7 @@ def fit_linear(spec: LinearSpec, tokens: Ragged, labels: IntArray) -> LinearMode
         target = labels == label
         ratio = _log_count_ratio(features, target, spec.smoothing)
         regression = LogisticRegression(C=spec.inverse_regularization, solver="liblinear", random_state=0)
-        regression.fit(features.multiply(ratio).tocsr(), target)
+        regression.fit(features.multiply(ratio).tocsr(), target, sample_weight=counts)
         weights[:, column] = regression.coef_[0] * ratio
         intercepts[column] = regression.intercept_[0]
     return LinearModel(spec, codes, weights, intercepts)

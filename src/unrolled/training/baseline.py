@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,8 +27,12 @@ def train_baseline(
     report: Callable[[dict[str, Any]], None],
 ) -> RunRecord:
     """Fits the baseline once and measures it like a network; its whole fit counts as one epoch."""
+    # Imported here, so that the time of the fit is not that of loading its libraries.
+    import_module("sklearn.linear_model")
+    import_module("scipy.sparse")
     start = time.perf_counter()
-    model = fit_linear(cast(LinearSpec, spec), data.train.tokens, data.train.labels)
+    weights = plan.training.class_weights
+    model = fit_linear(cast(LinearSpec, spec), data.train.tokens, data.train.labels, class_weights=weights)
     seconds = time.perf_counter() - start
     loss, accuracy = score(model.predict_probabilities(data.train.tokens), data.train.labels)
     start = time.perf_counter()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unrolled.data.encoding import iterate_batches
+from unrolled.data.steps import Steps, pad_steps
 from unrolled.models import ModelSpec
 from unrolled.types import EncodedSplit, LongArray, SequenceBatch
 
@@ -26,11 +27,13 @@ class Batcher:
         spec: gives length, vocabulary and padding.
         batch_size: rows per batch; the last batch of a pass is filled with rows of weight 0.
         lengths: the padded lengths in use, rising; the last is the spec's. Each costs one compilation.
+        class_weights: multiply the weights of the rows of each class; None leaves them as they are.
     """
 
     spec: ModelSpec
     batch_size: int
     lengths: tuple[int, ...]
+    class_weights: tuple[float, ...] | None = None
 
     def epoch_order(self, split: EncodedSplit, seed: int, epoch: int) -> list[LongArray]:
         """The batches of one training epoch as row indices; a function of seed and epoch alone.
@@ -57,14 +60,31 @@ class Batcher:
         """The rows as one padded batch of ``batch_size``, as long as its longest row needs."""
         longest = int(split.tokens.lengths[rows].max(initial=0))
         length = next((edge for edge in self.lengths if edge >= longest), self.lengths[-1])
-        return next(
-            iterate_batches(
-                split,
-                batch_size=self.batch_size,
-                length=length,
-                vocabulary_size=self.spec.vocabulary_size,
-                order=rows,
+        if isinstance(split.tokens, Steps):
+            batch = pad_steps(split, rows, batch_size=self.batch_size, length=length)
+        else:
+            batch = next(
+                iterate_batches(
+                    split,
+                    batch_size=self.batch_size,
+                    length=length,
+                    vocabulary_size=self.spec.vocabulary_size,
+                    order=rows,
+                )
             )
+        if self.class_weights is None:
+            return batch
+        counts = np.asarray(self.class_weights, np.float32)[batch.labels]
+        return SequenceBatch(batch.tokens, batch.labels, batch.weights * counts)
+
+    def blank(self, split: EncodedSplit, length: int) -> SequenceBatch:
+        """A batch of padding alone, of the shape and type that ``split`` gives at ``length``."""
+        values = split.tokens.values
+        shape = (self.batch_size, length, *(size + 1 for size in values.shape[1:]))
+        return SequenceBatch(
+            np.zeros(shape, values.dtype),
+            np.zeros(self.batch_size, np.int32),
+            np.ones(self.batch_size, np.float32),
         )
 
     def batches(self, split: EncodedSplit) -> Iterator[tuple[LongArray, SequenceBatch]]:

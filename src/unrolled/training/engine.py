@@ -17,7 +17,7 @@ from unrolled.training.batching import Batcher, padded_lengths
 from unrolled.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from unrolled.training.network import Network, State, score
 from unrolled.training.record import Epoch, write_history
-from unrolled.training.settings import TrainingSettings
+from unrolled.training.settings import TrainingSettings, balanced_weights
 from unrolled.types import EncodedDataset, FloatArray
 
 Event = Mapping[str, Any]
@@ -76,7 +76,7 @@ class Engine:
     """Trains one network on one data set inside one folder.
 
     Args:
-        folder: the run's folder; checkpoints and history go there.
+        folder: the run's folder; checkpoints and history go there. None keeps a run in memory alone.
         spec: the architecture.
         settings: how to train it.
         data: the encoded corpus.
@@ -86,7 +86,7 @@ class Engine:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | None,
         spec: ModelSpec,
         settings: TrainingSettings,
         data: EncodedDataset,
@@ -97,11 +97,9 @@ class Engine:
         self.folder, self.settings, self.data = folder, settings, data
         self.report, self.should_stop = report, should_stop
         lengths = padded_lengths(spec, data.train, group=settings.group_lengths)
-        self.batcher = Batcher(spec, settings.batch_size, lengths)
+        self.batcher = Batcher(spec, settings.batch_size, lengths, settings.class_weights)
         self.reader = Batcher(spec, EVALUATION_BATCH, lengths)
-        self.network = Network(
-            spec, seed=settings.seed, learning_rate=settings.learning_rate, any_length=len(lengths) > 1
-        )
+        self.network = Network(spec, seed=settings.seed, learning_rate=settings.learning_rate)
         self.state = self.network.initial_state()
         self.progress = Progress()
         self.best: dict[str, NDArray[Any]] = {}
@@ -120,7 +118,7 @@ class Engine:
             MachineError: the disk refuses.
         """
         self._resume()
-        self._compile()
+        self.compile()
         while not self._finished():
             self._train_epoch()
         if self.settings.protocol == "standard":
@@ -136,18 +134,13 @@ class Engine:
         waited = patience is not None and done - self.progress.best_epoch >= patience
         return done >= self.settings.epochs or waited
 
-    def _compile(self) -> None:
+    def compile(self) -> None:
         """Compiles training and prediction for every padded length, on a state that is thrown away."""
         start = time.perf_counter()
         train = self.data.train
         for length in self.batcher.lengths:
-            rows = np.zeros(1, np.int64)
-            batch = self.batcher.batch(train, rows)
-            batch = type(batch)(
-                np.zeros((self.settings.batch_size, length), np.int32), batch.labels, batch.weights
-            )
-            _, loss, _ = self.network.step(self.network.initial_state(), batch)
-            self.network.probabilities(self.state, np.zeros((EVALUATION_BATCH, length), np.int32))
+            _, loss, _ = self.network.step(self.network.initial_state(), self.batcher.blank(train, length))
+            self.network.probabilities(self.state, self.reader.blank(train, length).tokens)
             float(loss)
         self.compile_seconds = time.perf_counter() - start
         self.report({"event": "compiled", "seconds": self.compile_seconds})
@@ -193,7 +186,12 @@ class Engine:
         progress = self.progress
         start = time.perf_counter()
         probabilities = self.network.predict(self.state, self.data.validation, self.reader)
-        loss, accuracy = score(probabilities, self.data.validation.labels)
+        labels, weights = self.data.validation.labels, self.settings.class_weights
+        loss, accuracy = score(probabilities, labels, weights)
+        balanced = None
+        if weights is not None:
+            accuracy = score(probabilities, labels)[1]
+            balanced = score(probabilities, labels, balanced_weights(labels, len(weights)))[1]
         epoch = Epoch(
             epoch=progress.epoch,
             loss=progress.loss_sum / progress.seen,
@@ -202,6 +200,7 @@ class Engine:
             validation_accuracy=accuracy,
             seconds=progress.seconds,
             validation_seconds=time.perf_counter() - start,
+            validation_balanced_accuracy=balanced,
         )
         progress.history.append(epoch)
         if self._improves(epoch):
@@ -212,18 +211,21 @@ class Engine:
         progress.step = progress.seen = 0
         progress.loss_sum = progress.right = progress.seconds = 0.0
         self._save()
-        write_history(self.folder, tuple(progress.history))
+        if self.folder is not None:
+            write_history(self.folder, tuple(progress.history))
         self.report({"event": "epoch", **epoch.model_dump()})
         if self.should_stop() and not self._finished():
             raise StoppedError
 
     def _improves(self, epoch: Epoch) -> bool:
-        """Whether an epoch beats the best so far: by validation accuracy, then by validation loss."""
+        """Whether an epoch beats the best so far: by validation accuracy, then by validation loss.
+
+        With class weights it is balanced accuracy: plain accuracy would prefer the largest class again.
+        """
         if not self.progress.best_epoch:
             return True
         best = self.progress.history[self.progress.best_epoch - 1]
-        mine = (epoch.validation_accuracy, -epoch.validation_loss)
-        return mine > (best.validation_accuracy, -best.validation_loss)
+        return _merit(epoch) > _merit(best)
 
     def _tell_step(self, num_steps: int) -> None:
         progress = self.progress
@@ -240,6 +242,8 @@ class Engine:
             )
 
     def _save(self) -> None:
+        if self.folder is None:
+            return
         tensors: dict[str, NDArray[Any]] = {}
         for group in ("trainable", "fixed", "optimizer"):
             for index, value in enumerate(getattr(self.state, group)):
@@ -250,7 +254,7 @@ class Engine:
     def _resume(self) -> None:
         import jax.numpy as jnp
 
-        found = load_checkpoint(self.folder)
+        found = None if self.folder is None else load_checkpoint(self.folder)
         if found is None:
             return
         groups = {}
@@ -261,3 +265,8 @@ class Engine:
         self.best = {name[5:]: value for name, value in found.tensors.items() if name.startswith("best/")}
         self.progress = Progress.from_facts(found.facts)
         self.report({"event": "resumed", "epoch": self.progress.epoch, "damaged": list(found.damaged)})
+
+
+def _merit(epoch: Epoch) -> tuple[float, float]:
+    accuracy = epoch.validation_balanced_accuracy
+    return (epoch.validation_accuracy if accuracy is None else accuracy, -epoch.validation_loss)

@@ -43,7 +43,7 @@ class FittedRun:
             return model.predict_probabilities(tokens)
         split = EncodedSplit(tokens, np.zeros(len(tokens), np.int32))
         lengths = padded_lengths(self.spec, split, group=True)
-        network = Network(self.spec, seed=0, learning_rate=1e-3, any_length=len(lengths) > 1)
+        network = Network(self.spec, seed=0, learning_rate=1e-3)
         state = network.load_weights(network.initial_state(), self.weights)
         return network.predict(state, split, Batcher(self.spec, min(256, max(1, len(tokens))), lengths))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.models import ModelSpec, build_model
-from unrolled.models.build import loosen_length
+from unrolled.models.build import chain_layers
 from unrolled.training.batching import Batcher
 from unrolled.types import EncodedSplit, FloatArray, SequenceBatch
 
@@ -36,10 +37,10 @@ class Network:
         spec: what to build.
         seed: fixes initial weights and dropout.
         learning_rate: Adam's.
-        any_length: whether batches may be shorter than the spec's length.
+        fused: whether layers are computed together where that gives the same function for less work.
     """
 
-    def __init__(self, spec: ModelSpec, *, seed: int, learning_rate: float, any_length: bool) -> None:
+    def __init__(self, spec: ModelSpec, *, seed: int, learning_rate: float, fused: bool = True) -> None:
         model = build_model(spec, seed=seed)
         import jax
         import keras
@@ -51,7 +52,7 @@ class Network:
             )
         self.spec = spec
         self.model = model
-        self._callable = loosen_length(model) if any_length else model
+        self._callable = chain_layers(model, fused=fused)
         self._optimizer = keras.optimizers.Adam(learning_rate)
         self._optimizer.build(self._callable.trainable_variables)
         self._train = jax.jit(self._train_step, donate_argnums=(0, 1, 2))
@@ -86,15 +87,7 @@ class Network:
         return State([jnp.asarray(weights[name]) for name in self._names()], state.fixed, state.optimizer)
 
     def _names(self) -> list[str]:
-        """A name for every weight that depends on the architecture alone.
-
-        Keras' own paths count how many layers of a kind the process has made so far.
-        """
-        return [
-            f"{place}.{type(layer).__name__}/{number}.{variable.name}"
-            for place, layer in enumerate(self.model.layers)
-            for number, variable in enumerate(layer.trainable_variables)
-        ]
+        return weight_names(self.model)
 
     def step(self, state: State, batch: SequenceBatch) -> tuple[State, Any, Any]:
         """One step of Adam: the new state, the batch's mean loss (nats) and its number of right answers.
@@ -141,7 +134,8 @@ class Network:
             outputs, moved = self._callable.stateless_call(values, fixed, tokens, training=True)
             losses, right = self._judge(outputs, labels)
             loss = (losses * weights).sum() / weights.sum()
-            return loss, (moved, (right * weights).sum())
+            # Weights may count classes differently; a right answer counts 1, a filling row 0.
+            return loss, (moved, (right * (weights > 0)).sum())
 
         (loss, (fixed, right)), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
         trainable, optimizer = self._optimizer.stateless_apply(optimizer, gradients, trainable)
@@ -162,9 +156,28 @@ class Network:
         return tokens.astype(self.model.inputs[0].dtype)
 
 
-def score(probabilities: FloatArray, labels: NDArray[np.int32]) -> tuple[float, float]:
-    """Mean cross-entropy (nats) and accuracy of probabilities (items, classes) against labels (items,)."""
+def weight_names(model: Any) -> list[str]:
+    """A name for every trainable weight of a Keras model that depends on the architecture alone.
+
+    Keras' own paths count how many layers of a kind the process has made so far.
+    """
+    return [
+        f"{place}.{type(layer).__name__}/{number}.{variable.name}"
+        for place, layer in enumerate(model.layers)
+        for number, variable in enumerate(layer.trainable_variables)
+    ]
+
+
+def score(
+    probabilities: FloatArray, labels: NDArray[np.int32], weights: Sequence[float] | None = None
+) -> tuple[float, float]:
+    """Mean cross-entropy (nats) and accuracy of probabilities (items, classes) against labels (items,).
+
+    ``weights``, one for each class, make both a weighted mean; balanced ones turn accuracy into balanced
+    accuracy, the mean over classes of the share found.
+    """
     chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    counts = None if weights is None else np.asarray(weights, np.float64)[labels]
     # Keras' clip, so that training and validation losses are on one scale.
-    loss = float(-np.log(np.clip(chosen, 1e-7, 1.0)).mean())
-    return loss, float((probabilities.argmax(axis=1) == labels).mean())
+    loss = float(np.average(-np.log(np.clip(chosen, 1e-7, 1.0)), weights=counts))
+    return loss, float(np.average(probabilities.argmax(axis=1) == labels, weights=counts))

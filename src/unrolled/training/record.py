@@ -47,7 +47,11 @@ class RunPlan(BaseModel):
 
 
 class Epoch(BaseModel):
-    """One line of a run's history. Losses in nats, accuracies as shares, times in seconds."""
+    """One line of a run's history. Losses in nats, accuracies as shares, times in seconds.
+
+    With class weights, losses are weighted and ``validation_balanced_accuracy`` is what the best epoch is
+    chosen by; it is None without them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,6 +62,7 @@ class Epoch(BaseModel):
     validation_accuracy: float
     seconds: float
     validation_seconds: float
+    validation_balanced_accuracy: float | None = None
 
 
 class Latency(BaseModel):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from unrolled.models import Architecture, ModelSpec, architectures, make_spec
-from unrolled.types import EncodedDataset
+from unrolled.types import EncodedDataset, IntArray
 
 Protocol = Literal["standard", "notebook"]
 
@@ -27,6 +28,8 @@ class TrainingSettings(BaseModel):
         patience: epochs without improvement before stopping; None trains them all.
         seed: fixes initial weights, shuffling and dropout.
         group_lengths: cut batches from sequences of similar length, where padding is masked.
+        class_weights: what an item of each class counts in the loss, in index order; None counts all alike.
+            With weights the best epoch is the one with the best balanced accuracy.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +41,22 @@ class TrainingSettings(BaseModel):
     patience: int | None = Field(3, ge=1)
     seed: int = Field(0, ge=0)
     group_lengths: bool = True
+    class_weights: tuple[Annotated[float, Field(gt=0.0, allow_inf_nan=False)], ...] | None = None
+
+
+def balanced_weights(labels: IntArray, num_classes: int) -> tuple[float, ...]:
+    """Weights that let every class count as much as any other, and an item 1 on average.
+
+    Items / (classes × items of the class), the rule of King & Zeng, "Logistic Regression in Rare Events
+    Data" (2001), that scikit-learn calls "balanced".
+
+    Args:
+        labels: int32, shape (items,); a class that does not occur weighs 1 and is not counted.
+        num_classes: how many there are.
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    present = int((counts > 0).sum())
+    return tuple(float(len(labels) / (present * count)) if count else 1.0 for count in counts)
 
 
 def plan_settings(

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from unrolled.data.storage import save_encoded, write_atomically
 from unrolled.errors import BusyError, DataError, UsageError
-from unrolled.models import Architecture, ModelSpec
+from unrolled.models import Architecture, ModelSpec, parse_spec
 from unrolled.training.record import (
     PLAN,
     TOKENIZER,
@@ -168,7 +168,7 @@ def prepare_run(
 def _prepare(study: Study, vocabulary: Any) -> Study:
     for plan in study.plans:
         run_folder = study.run_folder(plan)
-        if (run_folder / PLAN).exists() and read_plan(run_folder) != plan:
+        if (run_folder / PLAN).exists() and _whole(read_plan(run_folder)) != _whole(plan):
             raise UsageError(
                 str(study.folder),
                 f"the folder holds other work ({plan.run_id} is planned differently there)",
@@ -187,6 +187,11 @@ def _prepare(study: Study, vocabulary: Any) -> Study:
             _link(tokenizer, run_folder / TOKENIZER)
     write_atomically(study.folder / CONFIG, _config(study.data, study.protocol, study.plans).encode())
     return study
+
+
+def _whole(plan: RunPlan) -> RunPlan:
+    """The plan with every setting of its model written out, those that are younger than its file too."""
+    return plan.model_copy(update={"model": parse_spec(plan.model).model_dump()})
 
 
 @contextmanager
@@ -221,7 +226,7 @@ def _config(data: EncodedDataset, protocol: Protocol, plans: Sequence[RunPlan]) 
         "runs": {
             plan.run_id: {
                 "model": plan.model,
-                "training": plan.training.model_dump(exclude_none=True),
+                "training": plan.training.model_dump(mode="json", exclude_none=True),
             }
             for plan in plans
         },

@@ -42,20 +42,28 @@ class ColumnRequest:
 
     text: str | None = None
     label: str | None = None
+    group: str | None = None
+    split: str | None = None
 
     def __post_init__(self) -> None:
-        if self.text is not None and self.text == self.label:
-            raise UsageError(
-                "columns",
-                f"text and label are one column (got text_column=label_column={self.text!r})",
-                expected="two different columns",
-                action="name another one for the labels",
-            )
+        taken: dict[str, str] = {}
+        for role in ("text", "label", "group", "split"):
+            name = getattr(self, role)
+            if name is None:
+                continue
+            other = taken.setdefault(name, role)
+            if other != role:
+                raise UsageError(
+                    "columns",
+                    f"{other} and {role} are one column (got {other}_column={role}_column={name!r})",
+                    expected="two different columns",
+                    action=f"name another one for the {role}s",
+                )
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnChoice:
-    """The columns to read; ``split`` is None when no column assigns rows to parts.
+    """The columns to read; ``split`` is None when none assigns rows to parts, ``group`` unless asked for.
 
     ``guessed`` is True when content and not a name decided, which a reader of the results must know.
     """
@@ -64,6 +72,11 @@ class ColumnChoice:
     label: str
     split: str | None
     guessed: bool
+    group: str | None = None
+
+    def wanted(self) -> tuple[str, ...]:
+        """The columns that exist in this choice: text, label, then split and group where there are any."""
+        return tuple(name for name in (self.text, self.label, self.split, self.group) if name is not None)
 
     def notice(self) -> str:
         """The sentence that tells how the columns were found."""
@@ -92,7 +105,8 @@ def choose_columns(
         DataError: a requested column is missing, a name stands twice, or the choice is not clear.
     """
     _check_names(where, names)
-    for option, wanted in (("text_column", request.text), ("label_column", request.label)):
+    for role in ("text", "label", "group", "split"):
+        option, wanted = f"{role}_column", getattr(request, role)
         if wanted is not None and wanted not in names:
             raise DataError(
                 where,
@@ -107,17 +121,20 @@ def choose_columns(
             expected="a column of texts and a column of labels",
             action="check the separator, and that the first row names the columns",
         )
-    free = [name for name in names if name != request.label]
+    taken = {request.label, request.group, request.split}
+    free = [name for name in names if name not in taken]
     text = request.text or _by_name(where, "text", free, (TEXT_NAMES, LESSER_TEXT_NAMES))
-    free = [name for name in names if name != text]
+    free = [name for name in names if name not in {text, request.group, request.split}]
     label = request.label or _by_name(where, "label", free, (LABEL_NAMES,))
     guessed = text is None or label is None
     if text is None or label is None:
         seen = sample()
-        text = text or _by_content(where, "text", [n for n in names if n != label], seen)
-        label = label or _by_content(where, "label", [n for n in names if n != text], seen)
-    split = next((n for n in names if _fold(n) == "split" and n not in (text, label)), None)
-    return ColumnChoice(text, label, split, guessed)
+        others = {request.group, request.split}
+        text = text or _by_content(where, "text", [n for n in names if n not in {label, *others}], seen)
+        label = label or _by_content(where, "label", [n for n in names if n not in {text, *others}], seen)
+    used = (text, label, request.group)
+    split = request.split or next((n for n in names if _fold(n) == "split" and n not in used), None)
+    return ColumnChoice(text, label, split, guessed, request.group)
 
 
 def _check_names(where: str, names: Sequence[str]) -> None:

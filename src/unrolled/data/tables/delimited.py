@@ -47,13 +47,16 @@ def _read_delimited(path: Path, where: str, request: ColumnRequest, delimiters: 
         )
         builder = TableBuilder(where, header, "row")
         text, label = header.index(choice.text), header.index(choice.label)
-        if choice.split is None:
-            for row, record in chain(head, rows):
-                builder.add(row, record[text], record[label])
-        else:
-            split = header.index(choice.split)
-            for row, record in chain(head, rows):
-                builder.add(row, record[text], record[label], record[split])
+        split = None if choice.split is None else header.index(choice.split)
+        group = None if choice.group is None else header.index(choice.group)
+        for row, record in chain(head, rows):
+            builder.add(
+                row,
+                record[text],
+                record[label],
+                None if split is None else record[split],
+                None if group is None else record[group],
+            )
         builder.notices += lines.notices() + records.notices()
     if choice.guessed:
         builder.notices.append(choice.notice())

@@ -47,13 +47,14 @@ def read_json_lines(path: Path, where: str, request: ColumnRequest) -> Table:
             if text is not None and not isinstance(text, str):
                 raise _wrong_kind(place, choice.text, text, "a string or null")
             label = _label(_field(record, choice.label, place), choice.label, place)
-            if choice.split is None:
-                builder.add(line, text, label)
-                continue
-            split = _field(record, choice.split, place)
-            if not isinstance(split, str):
-                raise _wrong_kind(place, choice.split, split, "train, validation or test")
-            builder.add(line, text, label, split)
+            split = group = None
+            if choice.split is not None:
+                split = _field(record, choice.split, place)
+                if not isinstance(split, str):
+                    raise _wrong_kind(place, choice.split, split, "train, validation or test")
+            if choice.group is not None:
+                group = _label(_field(record, choice.group, place), choice.group, place) or ""
+            builder.add(line, text, label, split, group)
         builder.notices += lines.notices()
     if choice.guessed:
         builder.notices.append(choice.notice())

@@ -36,7 +36,7 @@ def read_parquet(path: Path, where: str, request: ColumnRequest) -> Table:
         _check_rows(where, file.metadata)
         _check_sizes(path, where, file.metadata)
         choice = choose_columns(where, names, request, lambda: _sample(path, where, schema))
-        columns = [name for name in (choice.text, choice.label, choice.split) if name is not None]
+        columns = list(choice.wanted())
         _check_kinds(where, schema, choice)
         strings = [name for name in columns if _is_string(schema.field(name).type)]
         file = pq.ParquetFile(path, read_dictionary=strings, page_checksum_verification=True)
@@ -127,6 +127,8 @@ def _check_kinds(where: str, schema: Any, choice: ColumnChoice) -> None:
     }
     if choice.split is not None:
         allowed[choice.split] = (_is_string,)
+    if choice.group is not None:
+        allowed[choice.group] = (_is_string, kinds.is_integer)
     for name, checks in allowed.items():
         kind = schema.field(name).type
         if not any(check(kind) for check in checks):
@@ -164,12 +166,15 @@ def _add_group(builder: TableBuilder, group: Any, choice: ColumnChoice) -> None:
     first = builder.num_rows + 1
     columns = {name: _values(builder.where, group.column(name).chunks, first) for name in group.column_names}
     texts, labels = columns[choice.text], columns[choice.label]
-    if choice.split is None:
-        for row, (text, label) in enumerate(zip(texts, labels, strict=True), first):
-            builder.add(row, text, _label(builder, label, row))
-        return
-    for row, (text, label, split) in enumerate(zip(texts, labels, columns[choice.split], strict=True), first):
-        builder.add(row, text, _label(builder, label, row), split or "")
+    nothing = [None] * len(texts)
+    splits = nothing if choice.split is None else [split or "" for split in columns[choice.split]]
+    groups = nothing if choice.group is None else [_named(group) for group in columns[choice.group]]
+    for row, (text, label, split, group) in enumerate(zip(texts, labels, splits, groups, strict=True), first):
+        builder.add(row, text, _label(builder, label, row), split, group)
+
+
+def _named(group: Any) -> str:
+    return "" if group is None else str(group)
 
 
 def _values(where: str, chunks: Sequence[Any], first: int) -> list[Any]:

@@ -23,6 +23,7 @@ class Table:
         rows: n row or line numbers (or file names), for messages.
         unit: what ``rows`` counts, "row" or "line"; empty when they are names.
         notices: what was met and tolerated, as sentences.
+        groups: n names, none empty; None when no column was asked for.
     """
 
     where: str
@@ -33,6 +34,7 @@ class Table:
     rows: Sequence[int | str]
     unit: str
     notices: tuple[str, ...]
+    groups: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -50,6 +52,7 @@ class Table:
             rows=[self.rows[i] for i in indices],
             splits=None,
             notices=(),
+            groups=None if self.groups is None else [self.groups[i] for i in indices],
         )
 
 
@@ -71,6 +74,7 @@ class TableBuilder:
         self._texts: list[str] = []
         self._labels: list[str] = []
         self._splits: list[str] = []
+        self._groups: list[str] = []
         self._rows: list[int | str] = []
         self._num_empty = self._num_missing = self._num_characters = 0
 
@@ -79,11 +83,18 @@ class TableBuilder:
         """Rows taken in so far."""
         return len(self._texts)
 
-    def add(self, row: int | str, text: str | None, label: str | None, split: str | None = None) -> None:
-        """Takes in one row; ``text`` None is a missing text, ``split`` a column's value or None.
+    def add(
+        self,
+        row: int | str,
+        text: str | None,
+        label: str | None,
+        split: str | None = None,
+        group: str | None = None,
+    ) -> None:
+        """Takes in one row; ``text`` None is a missing text, ``split`` and ``group`` are values or None.
 
         Raises:
-            DataError: no label, a field of 10 MB, an unknown split, or too much of everything.
+            DataError: no label, an empty group, a field of 10 MB, an unknown split, or too much of it all.
         """
         if text is None:
             self._num_missing += 1
@@ -109,6 +120,15 @@ class TableBuilder:
             )
         if split is not None:
             self._splits.append(self._canonical_split(row, split))
+        if group is not None:
+            if not group:
+                raise DataError(
+                    name_place(self.where, self.unit, row),
+                    "the group is empty",
+                    expected="a group in every row",
+                    action="fill it in or remove the row",
+                )
+            self._groups.append(group)
         self._texts.append(text)
         self._labels.append(label)
         self._rows.append(row)
@@ -141,6 +161,7 @@ class TableBuilder:
             self.unit,
             # Results travel: they name the file, not the folders of the machine it lay on.
             tuple(f"{PurePath(self.where).name}: {notice}" for notice in self.notices),
+            self._groups or None,
         )
 
     def _canonical_split(self, row: int | str, split: str) -> str:

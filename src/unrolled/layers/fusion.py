@@ -1,0 +1,261 @@
+"""A model computed the cheap way: the same function of the same variables, with less work.
+
+What is found and replaced, in a chain of layers on JAX on a CPU:
+
+- Embedding → recurrent layer: the embedding is never gathered into an array. Each distinct token of a batch
+  is projected through the input kernel once.
+- Padding that is no mask (the ``notebook`` protocol): while every sequence reads nothing but padding, all of
+  them are in the same state, so that stretch is computed once, and each sequence leaves it where its first
+  word stands. Under input dropout the stretch differs by sequence but its input does not change, and is
+  projected once.
+- Embedding → Conv1D → MaxPooling1D → recurrent layer: the same for the stretch that pooling leaves.
+
+Everything else runs as Keras runs it.
+"""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import Any
+
+import keras
+from keras.src.backend.common.masking import set_keras_mask
+
+from unrolled.layers.recurrent import FusedLoop
+
+Tensor = Any
+
+
+def accelerate(model: Any, enabled: bool = True) -> Any:
+    """A model that shares all variables with ``model`` and computes the same outputs and gradients, faster.
+
+    Args:
+        model: a ``keras.Sequential`` over token ids, such as ``build_model`` gives.
+        enabled: False hands ``model`` back as it is.
+
+    Returns:
+        keras.Model for (batch, time) token ids; time may be shorter than the model was built for if no layer
+        depends on it.
+    """
+    return _Chain(model, fused=True) if enabled else model
+
+
+def loosen_length(model: Any) -> Any:
+    """The same model, with the same variables, for token ids of any length; nothing is computed together.
+
+    A model from ``build_model`` insists on the length it was built for, as Keras users expect. Padding that
+    is masked changes nothing, so a batch of short sequences may be cut to its longest one and cost less.
+    """
+    return _Chain(model, fused=False)
+
+
+def fusion_of(layers: list[Any], place: int) -> str | None:
+    """What starts at ``place`` of a chain of layers and is computed together: "tokens", "phrases" or None."""
+    embedding = layers[place]
+    if not _is_plain_embedding(embedding):
+        return None
+    following = layers[place + 1 : place + 4]
+    if following and _takes_tokens(following[0]):
+        return "tokens"
+    if (
+        len(following) == 3
+        and _keeps_time(following[0])
+        and _pools(following[1])
+        and _takes_tokens(following[2])
+        and not following[2].return_sequences
+        and not embedding.mask_zero
+    ):
+        return "phrases"
+    return None
+
+
+def _is_plain_embedding(layer: Any) -> bool:
+    return (
+        type(layer) is keras.layers.Embedding
+        and layer.compute_dtype == "float32"
+        and not getattr(layer, "lora_enabled", False)
+        and getattr(layer, "quantization_mode", None) is None
+    )
+
+
+def _takes_tokens(layer: Any) -> bool:
+    return (
+        isinstance(layer, FusedLoop)
+        and not getattr(layer, "stateful", False)
+        and not getattr(layer, "return_state", False)
+        and not getattr(layer, "zero_output_for_mask", False)
+        and not getattr(layer, "go_backwards", False)
+        and layer.kernel_obstacle() is None
+    )
+
+
+def _keeps_time(layer: Any) -> bool:
+    return (
+        isinstance(layer, keras.layers.Conv1D)
+        and layer.padding == "same"
+        and layer.strides == (1,)
+        and layer.dilation_rate == (1,)
+        and layer.kernel_size[0] % 2 == 1
+        and layer.data_format == "channels_last"
+    )
+
+
+def _pools(layer: Any) -> bool:
+    return (
+        isinstance(layer, keras.layers.MaxPooling1D)
+        and layer.strides == layer.pool_size
+        and layer.padding == "valid"
+        and layer.data_format == "channels_last"
+    )
+
+
+class _Chain(keras.Model):  # type: ignore[misc]
+    """Layer by layer, since a functional graph keeps the mask's shape of the length it was traced at."""
+
+    def __init__(self, model: Any, *, fused: bool) -> None:
+        super().__init__(name=model.name)
+        self.fused = fused
+        self.parts = list(model.layers)
+        self.built = True
+
+    def call(self, tokens: Any, training: bool = False) -> Any:
+        """Token ids (batch, time) → the model's outputs."""
+        outputs, place = tokens, 0
+        while place < len(self.parts):
+            kind = fusion_of(self.parts, place) if self.fused else None
+            if kind == "tokens":
+                outputs = _read_tokens(self.parts[place], self.parts[place + 1], outputs, training)
+                place += 2
+            elif kind == "phrases":
+                outputs = _read_phrases(self.parts[place : place + 4], outputs, training)
+                place += 4
+            else:
+                layer = self.parts[place]
+                # The mask travels with the tensor; the phase does not, as a stateless call opens no context.
+                phase = {"training": training} if "training" in signature(layer.call).parameters else {}
+                outputs = layer(outputs, **phase)
+                place += 1
+        return outputs
+
+
+def _draw_factors(layer: Any, batch: int, features: int, training: bool) -> Tensor | None:
+    """The input dropout's factors, (batch, features), drawn as keras.layers.RNN draws them; None without."""
+    import jax.numpy as jnp
+
+    if not training or not layer.cell.dropout:
+        return None
+    factors = layer.cell.get_dropout_mask(jnp.ones((batch, features), "float32"))
+    layer.cell.reset_dropout_mask()
+    return factors
+
+
+def _start(layer: Any, batch: int) -> tuple[Tensor, ...]:
+    state = layer.get_initial_state(batch)
+    return tuple(state) if isinstance(state, (list, tuple)) else (state,)
+
+
+def _run_prefix(
+    kernel: str,
+    weights: tuple[Tensor, ...],
+    states: tuple[Tensor, ...],
+    first: Tensor,
+    edge: int,
+    num: Tensor,
+    time: int,
+) -> tuple[Tensor, ...]:
+    """The states of every sequence after its first ``num`` steps, whose inputs repeat.
+
+    Args:
+        kernel: as the kernels are named.
+        weights: the kernel's.
+        states: zeros, each (batch, units): where every sequence starts.
+        first: inputs of the steps up to ``edge``, which is repeated from there on: (edge + 1, features) when
+            all sequences share them, else (edge + 1) × batch rows, step by step.
+        edge: the step whose inputs repeat.
+        num: int32, (batch,); steps of each sequence, at most ``time``.
+        time: the most steps there can be.
+    """
+    import jax.numpy as jnp
+
+    from unrolled.kernels.flags import EVERY_CELL
+    from unrolled.kernels.recurrent import Lookup, mode, run
+
+    batch = states[0].shape[0]
+    steps = jnp.arange(time)
+    tokens = jnp.minimum(steps, edge)[None]
+    if first.shape[0] == edge + 1:
+        # One sequence stands for all; each takes over the state that it had after so many steps.
+        flags = mode(every_output=True, backwards=False) | (EVERY_CELL if len(states) == 2 else 0)
+        start = tuple(state[:1] for state in states)
+        _, every = run(kernel, flags, first, weights, start, (steps < num.max())[None], Lookup(tokens, None))
+        paths = [jnp.concatenate([zero, path[0]]) for zero, path in zip(start, every, strict=True)]
+        return tuple(path[num] for path in paths)
+    rows = tokens * batch + jnp.arange(batch)[:, None]
+    flags = mode(every_output=False, backwards=False)
+    return run(kernel, flags, first, weights, states, steps < num[:, None], Lookup(rows, None))[0]
+
+
+def _read_tokens(embedding: Any, layer: Any, tokens: Tensor, training: bool) -> Tensor:
+    """What the recurrent layer answers over the embedding of ``tokens``, int32 (batch, time)."""
+    import jax.numpy as jnp
+
+    from unrolled.kernels.recurrent import Lookup, mode, run
+
+    table = keras.ops.convert_to_tensor(embedding.embeddings)
+    tokens = tokens.astype("int32")
+    batch, time = tokens.shape
+    kernel, weights = layer._kernel_call()
+    factors = _draw_factors(layer, batch, table.shape[1], training)
+    states = _start(layer, batch)
+    every = layer.return_sequences
+    if embedding.mask_zero:
+        real = tokens != 0
+    elif every:
+        real = jnp.ones(tokens.shape, bool)
+    else:
+        num_pads = jnp.where((tokens != 0).any(1), (tokens != 0).argmax(1), time)
+        real = jnp.arange(time) >= num_pads[:, None]
+        first = table[:1] if factors is None else table[:1] * factors
+        states = _run_prefix(kernel, weights, states, first, 0, num_pads, time)
+    flags = mode(every_output=every, backwards=False)
+    last, outputs = run(kernel, flags, table, weights, states, real, Lookup(tokens, factors))
+    if not every:
+        return last[0]
+    result = outputs[0]
+    if embedding.mask_zero:
+        # Keras has no public way to say that a tensor made outside a layer is masked.
+        set_keras_mask(result, real)
+    return result
+
+
+def _read_phrases(parts: list[Any], tokens: Tensor, training: bool) -> Tensor:
+    """What the last of Embedding, Conv1D, MaxPooling1D and recurrent layer answers; padding is a word."""
+    import jax.numpy as jnp
+
+    from unrolled.kernels.recurrent import mode, run
+
+    embedding, convolution, pooling, layer = parts
+    phrases = pooling(convolution(embedding(tokens)))
+    batch, time, features = phrases.shape
+    kernel, weights = layer._kernel_call()
+    factors = _draw_factors(layer, batch, features, training)
+    if factors is not None:
+        phrases = phrases * factors[:, None, :]
+    # A pooled step is padding through and through if no word stands in reach of its windows.
+    reach, size = convolution.kernel_size[0] // 2, pooling.pool_size[0]
+    real = tokens != 0
+    num_pads = jnp.where(real.any(1), real.argmax(1), tokens.shape[1])
+    prefix = jnp.clip((num_pads - reach) // size, 0, time)
+    # The first steps see the sequence's edge; after them all windows of padding are alike.
+    edge = min(-(-reach // size), time - 1)
+    longest = prefix.argmax()
+    if factors is None:
+        first = phrases[longest, : edge + 1]
+    else:
+        first = jnp.swapaxes(phrases[:, : edge + 1], 0, 1).reshape(-1, features)
+        prefix = jnp.where(prefix > edge, prefix, 0)
+    states = _run_prefix(kernel, weights, _start(layer, batch), first, edge, prefix, time)
+    own = jnp.arange(time) >= prefix[:, None]
+    flags = mode(every_output=False, backwards=False)
+    last, _ = run(kernel, flags, phrases, weights, states, own)
+    return last[0]
