@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet insta
 LOCKED := $(PIP) --no-deps --require-hashes --only-binary :all:
 
 # What is compiled once, here, is not compiled by every process of a study.
-WARM_UP := import unrolled.cli.__main__, unrolled.cli.lab, unrolled.evidence.results, unrolled.layers, \
+WARM_UP := import unrolled.cli.__main__, unrolled.cli.lab, unrolled.evidence.summary, unrolled.layers, \
 	sklearn.linear_model, scipy.stats, pyarrow.parquet, safetensors.numpy, tokenizers, rich.live; \
 	from unrolled.kernels import programs; programs.unavailable_because() or [*map(programs.load, programs.KERNELS)]
 

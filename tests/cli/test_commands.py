@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,7 @@ def test_two_studies_in_one_folder_and_ctrl_c(table: Path, tmp_path: Path) -> No
     history = tmp_path / "runs" / "embedding_dense-seed0" / "history.json"
     while not history.exists():
         assert first.poll() is None, first.stderr
+        time.sleep(0.05)
     second = subprocess.run(command, capture_output=True, text=True)
     assert second.returncode == 5, second.stderr
     assert "another process is working" in second.stderr

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.evidence.test_choice import make_model, results
-from unrolled.evidence.results import Accuracy, Comparison, ModelResults, PairFacts, summarise_study
+from unrolled.evidence.results import Accuracy, Comparison, ModelResults, PairFacts
+from unrolled.evidence.summary import summarise_study
 from unrolled.evidence.verdicts import write_verdicts
 from unrolled.training.study import Study
 from unrolled.training.worker import train_run

@@ -135,13 +135,14 @@ def test_killed_and_started_again_ends_with_the_same_weights(make_study, tmp_pat
 
 
 @pytest.mark.slow
-def test_killed_at_thirty_random_moments(make_study, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", range(10))
+def test_killed_at_thirty_random_moments_ten_times(make_study, tmp_path: Path, seed: int) -> None:
     whole = make_study("lstm", folder=tmp_path / "whole", epochs=40)
     worker = start_worker(whole.run_folder(whole.plans[0]))
     finish(worker)
     study = make_study("lstm", folder=tmp_path / "killed", epochs=40)
     folder = study.run_folder(study.plans[0])
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     for _ in range(30):
         worker = start_worker(folder)
         time.sleep(float(rng.uniform(1.0, 6.0)))

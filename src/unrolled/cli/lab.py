@@ -65,7 +65,7 @@ def lab(
 def finish(study: Study, workers: int | None) -> StudyResults:
     """Runs what a study has left to do and writes its results."""
     from unrolled.cli.progress import watch
-    from unrolled.evidence.results import summarise_study
+    from unrolled.evidence.summary import summarise_study
 
     watch(study, num_workers=workers)
     results = summarise_study(study)

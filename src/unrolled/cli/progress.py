@@ -174,8 +174,8 @@ def watch(study: Study, *, num_workers: int | None = None) -> None:
     data = study.data
     console.print(
         f"{data.name}: {len(data.train):,} to train on, {len(data.validation):,} to choose on, "
-        f"{len(data.test):,} to test on; {len(open_plans)} of {len(study.plans)} runs to do, "
-        f"{scheduler.num_workers} at a time",
+        f"{len(data.test):,} to test on\n"
+        f"{len(open_plans)} of {len(study.plans)} runs to do, {scheduler.num_workers} at a time",
         highlight=False,
         soft_wrap=True,
     )

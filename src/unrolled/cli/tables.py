@@ -47,7 +47,7 @@ def print_results(results: StudyResults, folder: Path, *, by_class: bool = False
     machine = results.machine
     console.print(
         f"{results.protocol} protocol; one thread per run; {machine.processor}, {machine.cores} cores. "
-        f"{' '.join(_notes(results))}",
+        f"{' '.join(_notes(results, by_class=by_class))}",
         style="dim",
         highlight=False,
         markup=False,
@@ -62,9 +62,10 @@ def _ranked(results: StudyResults) -> list[ModelResults]:
     return sorted(results.models, key=key)
 
 
-def _notes(results: StudyResults) -> list[str]:
+def _notes(results: StudyResults, *, by_class: bool) -> list[str]:
     """What the columns mean, for those that this table has."""
-    notes = ["MB: peak memory of the process. ms: median latency for one text."]
+    notes = [] if by_class else ["MB: peak memory of the process."]
+    notes.append("ms: median latency for one text.")
     if any(model.test_accuracy and model.test_accuracy.ci95 for model in results.models):
         notes.insert(0, "Brackets: 95% interval over seeds.")
     if results.comparison is not None:

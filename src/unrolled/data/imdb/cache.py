@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 
+from unrolled.cache import cache_folder
 from unrolled.data.imdb.npz import Part, read_parts
 from unrolled.data.imdb.pins import hash_file
 from unrolled.data.storage import write_atomically
@@ -18,17 +18,8 @@ from unrolled.types import Ragged
 
 FORMAT = "unrolled.imdb-tokens/1"
 META = "meta.json"
-VARIABLE = "UNROLLED_CACHE"
+KIND = "imdb"
 _KINDS = (("values", np.int32), ("offsets", np.int64), ("labels", np.int32))
-
-
-def cache_folder() -> Path:
-    """Where downloaded and parsed reviews are kept: under ``UNROLLED_CACHE``, or the user's cache folder."""
-    import platformdirs
-
-    given = os.environ.get(VARIABLE)
-    root = Path(given).expanduser() if given else platformdirs.user_cache_path("unrolled")
-    return root / "imdb"
 
 
 def read_cached_parts(path: Path, *, is_known: bool) -> tuple[tuple[Part, Part], tuple[str, ...]]:
@@ -44,7 +35,7 @@ def read_cached_parts(path: Path, *, is_known: bool) -> tuple[tuple[Part, Part],
     Returns:
         The parts, and notices on the copy.
     """
-    folder = cache_folder() / f"tokens-{hash_file(path)[:32]}"
+    folder = cache_folder(KIND) / f"tokens-{hash_file(path)[:32]}"
     notices: list[str] = []
     try:
         cached = _load(folder)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from unrolled.data.imdb.cache import cache_folder
+from unrolled.cache import cache_folder
+from unrolled.data.imdb.cache import KIND
 from unrolled.data.imdb.pins import ARCHIVE, TOKENS, WORDS, check_pin
 from unrolled.data.imdb.reviews import FOLDER, is_review_folder
 from unrolled.data.tables.table import show_path
@@ -63,12 +64,12 @@ def locate() -> Location:
             return location
     from unrolled.data.imdb.download import download
 
-    return Location("tokens", download(cache_folder()))
+    return Location("tokens", download(cache_folder(KIND)))
 
 
 def find_word_index(tokens: Path) -> Path | None:
     """Keras' list of words beside ``tokens`` or in the caches; None when there is none."""
-    for folder in (tokens.parent, cache_folder(), _keras_folder()):
+    for folder in (tokens.parent, cache_folder(KIND), _keras_folder()):
         if (folder / WORDS.name).is_file():
             return folder / WORDS.name
     return None
@@ -87,7 +88,7 @@ def _folders() -> Iterator[Path]:
             )
         yield root
         yield root / "imdb"
-    yield cache_folder()
+    yield cache_folder(KIND)
     yield _keras_folder()
 
 
