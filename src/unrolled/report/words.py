@@ -116,6 +116,8 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "signed": signed,
     "count": count,
     "number": significant,
+    "number2": lambda value: significant(value, 2),
+    "signed_number": lambda value: ("+" if value > 0 else "") + significant(value),
     "compact": compact,
     "seconds": seconds,
     "milliseconds": milliseconds,
