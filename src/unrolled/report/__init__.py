@@ -1,5 +1,12 @@
-"""The report: a study's results and findings as one page, as Markdown, as CSV, and its figures as files.
+"""The report: a study's results and findings as one page, as Markdown, as CSV, and its figures as files."""
 
-Everything here is a pure function of :class:`~unrolled.evidence.results.StudyResults` and findings; nothing
-reads or writes files except the templates that belong to the package.
-"""
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def write_report(folder: Path, out: Path | None = None) -> Path:
+    """Writes a study's report and returns the page's path; see :func:`unrolled.report.write.write_report`."""
+    from unrolled.report.write import write_report as write
+
+    return write(folder, out)
