@@ -17,7 +17,8 @@ def build_report(facts: Facts) -> Report:
     return Report(
         title=f"Sequence classifiers on {shorten(dataset.name, 60)}",
         subtitle=(
-            f"{count(len(facts.ranked))} models, {count(dataset.train)} training, {count(dataset.validation)} validation and "
+            f"{count(len(facts.ranked))} models, {count(dataset.train)} "
+            f"training, {count(dataset.validation)} validation and "
             f"{count(dataset.test)} test items, {results.protocol} protocol"
         ),
         verdict=write_verdict(facts),
@@ -39,27 +40,41 @@ def _method(facts: Facts) -> tuple[str, ...]:
     ]
     if results.protocol == "notebook":
         text.append(
-            "Protocol: notebook. Epochs are fixed, the test part serves as validation, and padding runs through the "
-            "networks as a word. Both shortcuts are the lab's; figures at the best epoch are optimistic because that "
+            "Protocol: notebook. Epochs are fixed, the test part serves "
+            "as validation, and padding runs through the "
+            "networks as a word. Both shortcuts are the lab's; figures "
+            "at the best epoch are optimistic because that "
             "epoch was chosen on the test part."
         )
     else:
         text.append(
-            "Protocol: standard. Validation items are drawn from the training part, the best epoch is chosen on them, "
+            "Protocol: standard. Validation items are drawn from the "
+            "training part, the best epoch is chosen on them, "
             "the test part is read once, and padding is masked."
         )
     comparison = results.comparison
     if comparison is not None:
-        method = "paired bootstrap over seeds and items" if not facts.single else "McNemar's exact test on the same items"
-        text.append(
-            f"Comparisons: {method}, {count(len(comparison.pairs))} pairs, p-values corrected by Holm's method at 0.05. "
-            f"Over all pairs, a true difference of {comparison.smallest_difference:.3f} is found in 8 of 10 such studies."
+        method = (
+            "paired bootstrap over seeds and items"
+            if not facts.single
+            else "McNemar's exact test on the same items"
         )
-    failed = [f"{model.name}: {shorten('; '.join(model.failures), 300)}" for model in results.models if model.failures]
+        text.append(
+            f"Comparisons: {method}, {count(len(comparison.pairs))} pairs, "
+            "p-values corrected by Holm's method at 0.05. "
+            f"Over all pairs, a true difference of {comparison.smallest_difference:.3f} "
+            "is found in 8 of 10 such studies."
+        )
+    failed = [
+        f"{model.name}: {shorten('; '.join(model.failures), 300)}"
+        for model in results.models
+        if model.failures
+    ]
     text += failed
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     text.append(
-        f"Machine: {machine.processor}, {machine.cores} cores, {compact(machine.memory_bytes)}B of memory, {machine.system}, "
+        f"Machine: {machine.processor}, {machine.cores} cores, "
+        f"{compact(machine.memory_bytes)}B of memory, {machine.system}, "
         f"Python {machine.python}; {packages}. One thread per run. Times on another machine will differ."
     )
     measured = listed(sorted(facts.findings)) if facts.findings else "none"

@@ -112,7 +112,7 @@ class Facts:
         return accuracy_of(model) if model else float("nan")
 
     def bounds(self, name: str) -> tuple[float, float]:
-        """The 95% interval of a present model's accuracy: over seeds where there are several, else over items."""
+        """The 95% interval of a present model's accuracy: over seeds, or else over items."""
         model = self.model(name)
         if model is None or model.test_accuracy is None:
             return float("nan"), float("nan")
@@ -181,7 +181,9 @@ class Facts:
         command = f"unrolled lab --data {source} --models {','.join(names)}"
         if self.results.protocol != "standard":
             command += f" --protocol {self.results.protocol}"
-        return (Missing(f"{listed(absent)} {'was' if len(absent) == 1 else 'were'} not trained here", command),)
+        return (
+            Missing(f"{listed(absent)} {'was' if len(absent) == 1 else 'were'} not trained here", command),
+        )
 
     @property
     def single(self) -> bool:

@@ -24,7 +24,12 @@ def write_markdown(report: Report) -> str:
         for sentence in section.sentences:
             lines += [escape(sentence), ""]
         for figure in section.figures:
-            lines += [f"![{escape(figure.title)}](figures/{figure.slug}.svg)", "", escape(figure.conclusion), ""]
+            lines += [
+                f"![{escape(figure.title)}](figures/{figure.slug}.svg)",
+                "",
+                escape(figure.conclusion),
+                "",
+            ]
         for table in section.tables:
             lines += _table(table)
         for one in section.missing:

@@ -34,7 +34,10 @@ def equals_of(facts: Facts, name: str) -> list[str]:
 
 def _leader(facts: Facts) -> str:
     best = facts.ranked[0]
-    text = f"{best.name} is the most accurate of {count(len(facts.ranked))} models with {share(accuracy_of(best))}"
+    text = (
+        f"{best.name} is the most accurate of {count(len(facts.ranked))} "
+        f"models with {share(accuracy_of(best))}"
+    )
     if len(facts.ranked) == 1:
         return f"{best.name} reaches a test accuracy of {share(accuracy_of(best))}; nothing stands beside it."
     if facts.results.comparison is None:
@@ -68,7 +71,8 @@ def _bargain(facts: Facts) -> str:
         size = _size(fastest.parameters, best.parameters)
         return (
             f"Of those that cannot be told apart, {fastest.name} answers fastest: "
-            f"{milliseconds(fastest.latency_ms.p50)} for one text where {best.name} takes {significant(ratio, 2)} "
+            f"{milliseconds(fastest.latency_ms.p50)} for one text where "
+            f"{best.name} takes {significant(ratio, 2)} "
             f"times as long{size}."
         )
     cheaper = [
@@ -81,7 +85,8 @@ def _bargain(facts: Facts) -> str:
     other = cheaper[0]
     spent = other.latency_ms.p50 if other.latency_ms else mine
     return (
-        f"It takes {milliseconds(mine)} for one text; the most accurate of the faster models, {other.name}, takes "
+        f"It takes {milliseconds(mine)} for one text; the most accurate "
+        f"of the faster models, {other.name}, takes "
         f"{milliseconds(spent)} and gives up {share(accuracy_of(best) - accuracy_of(other))}."
     )
 
@@ -106,11 +111,13 @@ def _certainty(facts: Facts) -> str:
     if facts.single:
         return (
             "This holds for these trained models, each from a single run, and not yet for the architectures "
-            f"(run again with `--seeds 3`); differences below about {smallest} would mostly go unseen{ceiling}."
+            "(run again with `--seeds 3`); differences below about "
+            f"{smallest} would mostly go unseen{ceiling}."
         )
     seeds = max(len(model.test_accuracy.values) for model in facts.ranked if model.test_accuracy)
     return (
-        f"It holds for architectures, over up to {seeds} seeds each; differences below about {smallest} would "
+        f"It holds for architectures, over up to {seeds} seeds "
+        f"each; differences below about {smallest} would "
         f"mostly go unseen{ceiling}."
     )
 
@@ -118,9 +125,9 @@ def _certainty(facts: Facts) -> str:
 def model_table(facts: Facts) -> Grid:
     """Every model, the most accurate first; those without figures say why."""
     notebook = any(model.best_epoch_test_accuracy for model in facts.results.models)
-    columns = ["model", "accuracy", "from", "to", "same", "parameters", "FLOPs per text"]
+    columns = ["model", "accuracy", "from", "to", "same", "parameters", "FLOPs"]
     kinds = ["text", "share", "share", "share", "text", "count", "compact"]
-    columns += ["s per epoch", "memory in training", "ms per text", "ms, 95 of 100"]
+    columns += ["s/epoch", "memory", "ms", "ms p95"]
     kinds += ["number2", "megabytes", "number2", "number2"]
     if notebook:
         columns.append("best epoch on test")
@@ -141,8 +148,9 @@ def model_table(facts: Facts) -> Grid:
             cells.append(best.mean if best else None)
         rows.append(tuple(cells))
     note = (
-        f"From and to: 95% interval over {facts.over}. Same: models that share a letter cannot be told apart. "
-        "FLOPs: one multiply-add is 2, forward pass at full length. Times are medians, one thread."
+        f"From and to: 95% interval over {facts.over}. Same: models "
+        "that share a letter cannot be told apart. "
+        "FLOPs: one multiply-add is 2, forward pass at full length. Memory: the process at its peak in training. ms: median for one text, and what 95 of 100 stay below. Times are one thread's."
     )
     if notebook:
         note += " Best epoch on test is chosen on the test part, so it is optimistic."
@@ -163,10 +171,13 @@ def overview(facts: Facts) -> tuple[Figure, ...]:
     if equal:
         title += f", level with {listed(equal)}"
         conclusion = (
-            f"Take the order among {listed([best, *equal])} as undecided; where intervals are far apart, the order is real."
+            f"Take the order among {listed([best, *equal])} as undecided; "
+            "where intervals are far apart, the order is real."
         )
     else:
-        conclusion = f"Its accuracy lies between {share(low)} and {share(high)} (95% interval over {facts.over})."
+        conclusion = (
+            f"Its accuracy lies between {share(low)} and {share(high)} (95% interval over {facts.over})."
+        )
     figures = [Figure("accuracy", title, conclusion, accuracy_dots(facts, names))]
     found = trade_off(
         facts,
@@ -177,7 +188,8 @@ def overview(facts: Facts) -> tuple[Figure, ...]:
     if found is not None:
         chart, front = found
         conclusion = (
-            f"Only {listed(front)} {'is' if len(front) == 1 else 'are'} worth the time: every other model is beaten by "
+            f"Only {listed(front)} {'is' if len(front) == 1 else 'are'} "
+            "worth the time: every other model is beaten by "
             "one that is at least as fast and more accurate, as measured."
         )
         costs = ("accuracy", "latency_ms", "size_mb", "training_seconds")

@@ -19,11 +19,9 @@ def draw_dots(chart: DotChart, width: float) -> tuple[Markup, float]:
     narrow = width < 500
     rows = list(dict.fromkeys(dot.row for dot in chart.dots))
     names = list(dict.fromkeys(dot.name for dot in chart.dots))
-    several = len(names) > 1
+    several = len(names) > 1 and any(dot.name != dot.row for dot in chart.dots)
     entries = [(name, next(dot.tone for dot in chart.dots if dot.name == name)) for name in names]
-    legend, legend_height = (
-        draw_legend(entries, left=0, top=0, width=width) if several else (Markup(""), 0.0)
-    )
+    legend, legend_height = draw_legend(entries, left=0, top=0, width=width) if several else (Markup(""), 0.0)
     left = min(max((width_of(row) for row in rows), default=40.0) + 16, 0.38 * width)
     values = [v for dot in chart.dots for v in (dot.value, dot.low, dot.high)]
     values += [reference.value for reference in chart.references]

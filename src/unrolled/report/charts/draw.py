@@ -53,10 +53,7 @@ def standalone(chart: Chart, title: str, conclusion: str) -> str:
         element("rect", x=0, y=0, width=WIDE + 48, height=round(bottom + 24), fill="#ffffff"),
         *(text(row, 24, 34 + 20 * place, css="title") for place, row in enumerate(headline)),
         element("g", content, transform=f"translate(24 {top})"),
-        *(
-            text(row, 24, top + height + 16 + 17 * place, css="closing")
-            for place, row in enumerate(closing)
-        ),
+        *(text(row, 24, top + height + 16 + 17 * place, css="closing") for place, row in enumerate(closing)),
     ]
     whole = element(
         "svg",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ def log_ticks(low: float, high: float, count: int) -> list[float]:
 def label_of(value: float, values: list[float], axis: Axis) -> str:
     """A tick's label: as many decimals as tell the ticks apart, no more."""
     if axis.kind in ("share", "signed"):
-        step = min((b - a for a, b in zip(values, values[1:], strict=False)), default=0.1)
+        step = min((b - a for a, b in itertools.pairwise(values)), default=0.1)
         places = next((p for p in (1, 2, 3) if abs(round(step, p) - step) < 1e-9), 3)
         sign = "−" if value < 0 else ("+" if axis.kind == "signed" and value > 0 else "")
         return f"{sign}{abs(value):.{places}f}"

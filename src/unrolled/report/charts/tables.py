@@ -43,7 +43,7 @@ def _of_lines(chart: LineChart) -> Content:
 
 
 def _of_dots(chart: DotChart) -> Content:
-    several = len({dot.name for dot in chart.dots}) > 1
+    several = any(dot.name != dot.row for dot in chart.dots)
     bounded = any(dot.low is not None for dot in chart.dots)
     kind = chart.axis.kind
     columns = ("", *(("series",) if several else ()), chart.axis.label, *(("from", "to") if bounded else ()))

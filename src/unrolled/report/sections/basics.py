@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from unrolled.report.charts import Axis, Dot, DotChart, LineChart, Reference, ScatterChart, ScatterPoint, Series
+from unrolled.report.charts import (
+    Axis,
+    Dot,
+    DotChart,
+    LineChart,
+    Reference,
+    ScatterChart,
+    ScatterPoint,
+    Series,
+)
 from unrolled.report.facts import Facts
 from unrolled.report.panels import accuracy_dots, cost_bars
 from unrolled.report.records import Figure, Section
@@ -12,10 +21,12 @@ from unrolled.report.words import compact, interval, listed, seconds, share, sig
 
 def answer_dense(facts: Facts) -> Section:
     """What feeding token ids as plain numbers does."""
-    slug, question = "dense", "What happens when token ids are fed to a dense layer as numbers?"
+    slug, question = "dense", "What happens when token ids are fed to a network as plain numbers?"
     missing = facts.lack_models(("dense", "embedding_dense"))
     if facts.model("dense") is None:
-        return Section(slug, question, "Not answered here: dense has no figures in this study.", missing=missing)
+        return Section(
+            slug, question, "Not answered here: dense has no figures in this study.", missing=missing
+        )
     low, high = facts.bounds("dense")
     guessing, reached = facts.guessing, share(facts.accuracy("dense"))
     figures = []
@@ -23,20 +34,27 @@ def answer_dense(facts: Facts) -> Section:
     if low <= guessing <= high or high < guessing:
         headline = f"Nothing is learned: dense scores {reached}, and guessing {share(guessing)}."
         reason = (
-            "That is what to expect. An id is a rank in a list of words: word 40 is not twice word 20, yet the layer "
-            "multiplies ids by weights as though it were, and large ids drown small ones. A ReLU that such sums push "
+            "That is what to expect. An id is a rank in a list of words: "
+            "word 40 is not twice word 20, yet the layer "
+            "multiplies ids by weights as though it were, and large ids "
+            "drown small ones. A ReLU that such sums push "
             "below zero for every text passes no gradient back and stays dead."
         )
     elif against is not None and against.winner == "dense":
         headline = f"Here raw ids do better than an embedding: dense scores {reached}."
         reason = (
-            "That is not what ids as numbers should allow; look for an order in this data's ids that tells the classes "
+            "That is not what ids as numbers should allow; look for an "
+            "order in this data's ids that tells the classes "
             "apart, such as classes with words of their own."
         )
     else:
-        headline = f"Something is learned, {reached} against {share(guessing)} by guessing, though ids are no quantities."
+        headline = (
+            f"Something is learned, {reached} against {share(guessing)} "
+            "by guessing, though ids are no quantities."
+        )
         reason = (
-            "An id is a rank in a list of words: frequent words have small ids, so sums of ids still carry a trace of "
+            "An id is a rank in a list of words: frequent words have "
+            "small ids, so sums of ids still carry a trace of "
             "how rare a text's words are. Which words they are is lost."
         )
     sentences = [f"dense reaches {bounds_text(facts, 'dense')}.", _loss(facts), reason]
@@ -45,14 +63,17 @@ def answer_dense(facts: Facts) -> Section:
     names = facts.present(("linear", "embedding_dense", "dense"))
     if len(names) > 1:
         title = f"dense on raw ids, {reached}, beside models that know words apart"
-        conclusion = _conclude(facts, "dense", "embedding_dense", "Token ids need an embedding before a network can use them.")
+        conclusion = _conclude(
+            facts, "dense", "embedding_dense", "Token ids need an embedding before a network can use them."
+        )
         figures.append(Figure("dense-accuracy", title, conclusion, accuracy_dots(facts, names)))
     chart = _learning(facts, "dense")
     if chart is not None:
         start, end = _ends(facts, "dense", "train_loss")
         title = f"Training loss of dense goes from {significant(start)} to {significant(end)}"
         conclusion = (
-            f"A loss that does not fall below {significant(0.693)}, that of answering 50:50, shows that nothing is learned."
+            f"A loss that does not fall below {significant(0.693)}, that "
+            "of answering 50:50, shows that nothing is learned."
             if len(facts.results.dataset.classes) == 2
             else "A loss that does not fall shows that nothing is learned."
         )
@@ -75,7 +96,9 @@ def _conclude(facts: Facts, first: str, second: str, otherwise: str) -> str:
 
 def _ends(facts: Facts, model: str, curve: str) -> tuple[float, float]:
     finding = facts.of("learning", model)
-    known = [y for y in finding.curves[curve].y if y is not None] if finding and curve in finding.curves else []
+    known = (
+        [y for y in finding.curves[curve].y if y is not None] if finding and curve in finding.curves else []
+    )
     return (known[0], known[-1]) if known else (float("nan"), float("nan"))
 
 
@@ -122,17 +145,22 @@ def answer_embedding(facts: Facts) -> Section:
         found = facts.judge("embedding_dense", "dense")
         gap = facts.accuracy("embedding_dense") - facts.accuracy("dense")
         if found is None:
-            headline = f"As measured, an embedding is worth {share(gap)} of accuracy; the two were not compared for chance."
+            headline = (
+                f"As measured, an embedding is worth {share(gap)} of "
+                "accuracy; the two were not compared for chance."
+            )
         elif found.winner == "embedding_dense":
-            headline = f"An embedding is worth {share(gap)} of accuracy under the same dense layer."
+            headline = f"An embedding is worth {share(gap)} of accuracy under the same fully connected layer."
         elif found.winner == "dense":
             headline = f"An embedding costs {share(-gap)} of accuracy here, against what it is for."
         else:
-            headline = "Whether an embedding helps a dense layer is undecided here."
+            headline = "Whether an embedding helps a fully connected layer is undecided here."
     sentences = [facts.judged("embedding_dense", "dense"), _parameters(facts)]
     sentences.append(
-        "The layer is a table with one row of weights per word. It gives every word a place of its own, so that words "
-        "that push the answer the same way can come to lie close together, and the layers behind it can treat them alike."
+        "The layer is a table with one row of weights per word. It "
+        "gives every word a place of its own, so that words "
+        "that push the answer the same way can come to lie close together, "
+        "and the layers behind it can treat them alike."
     )
     figures = []
     agreements = [
@@ -149,7 +177,9 @@ def answer_embedding(facts: Facts) -> Section:
             map_chart = _map(facts, best.model, when)
             if map_chart is not None:
                 name = f"Words on the map of {best.model}, {words}"
-                figures.append(Figure(f"embedding-map-{when}", name, _map_line(facts, best.model, when), map_chart))
+                figures.append(
+                    Figure(f"embedding-map-{when}", name, _map_line(facts, best.model, when), map_chart)
+                )
     return Section(slug, question, headline, tuple(filter(None, sentences)), tuple(figures), missing=missing)
 
 
@@ -163,7 +193,8 @@ def _parameters(facts: Facts) -> str:
     if isinstance(vocabulary, int) and isinstance(size, int):
         table = vocabulary * size
         text += (
-            f"; the table itself holds {compact(table)} of them ({significant(100 * table / one.parameters, 2)}%), the rest "
+            f"; the table itself holds {compact(table)} of them "
+            f"({significant(100 * table / one.parameters, 2)}%), the rest "
             "is the dense layer, which meets every step of the text with weights of its own"
         )
     return text + "."
@@ -193,7 +224,10 @@ def _agreement(facts: Facts) -> tuple[DotChart, str, str]:
         conclusion = "The table comes to hold meaning for this task: neighbours mean the same class."
     elif rising:
         title = f"Training moves words of one leaning together in {listed(rising)}, not surely elsewhere"
-        conclusion = "Only there the table itself comes to hold the classes; elsewhere the layers behind it do the work."
+        conclusion = (
+            "Only there the table itself comes to hold the classes; "
+            "elsewhere the layers behind it do the work."
+        )
     else:
         title = "Training does not surely move words of one leaning together"
         conclusion = "What these models know of the classes does not show in their embedding's neighbours."
@@ -214,10 +248,16 @@ def _map(facts: Facts, model: str, when: str) -> ScatterChart | None:
         if isinstance(x, int | float) and isinstance(y, int | float):
             tone = "tone-high" if leaning > 0 else "tone-low"
             classes = facts.results.dataset.classes
-            side = classes[-1 if leaning > 0 else 0] if len(classes) == 2 else ("later" if leaning > 0 else "first")
+            side = (
+                classes[-1 if leaning > 0 else 0]
+                if len(classes) == 2
+                else ("later" if leaning > 0 else "first")
+            )
             note = f"leans to {side}"
             points.append(
-                ScatterPoint(str(row[at["word"]]), tone, x, y, note=note, faint=True, labelled=len(points) < 40)
+                ScatterPoint(
+                    str(row[at["word"]]), tone, x, y, note=note, faint=True, labelled=len(points) < 40
+                )
             )
     return ScatterChart(tuple(points), Axis("first axis"), Axis("second axis"), bare=True) if points else None
 
@@ -237,25 +277,36 @@ def answer_cnn(facts: Facts) -> Section:
     missing = facts.lack_models(("embedding_dense", "cnn"))
     cnn = facts.model("cnn")
     if cnn is None:
-        return Section(slug, question, "Not answered here: cnn has no figures in this study.", missing=missing)
+        return Section(
+            slug, question, "Not answered here: cnn has no figures in this study.", missing=missing
+        )
     found = facts.judge("cnn", "embedding_dense")
     reached = share(facts.accuracy("cnn"))
     if found is None:
         headline = f"cnn reaches {reached}."
     elif found.winner == "cnn":
-        headline = f"cnn reaches {reached}, {share(found.difference)} more than the dense layer on the same embedding."
+        headline = (
+            f"cnn reaches {reached}, {share(found.difference)} more "
+            "than a fully connected layer on the same embedding."
+        )
     elif found.winner is None:
-        headline = f"cnn reaches {reached}; whether that beats a dense layer on the same embedding is undecided."
+        headline = f"cnn reaches {reached}; whether that beats a fully connected layer on the same embedding is undecided."
     else:
-        headline = f"cnn reaches {reached}, {share(found.difference)} less than the dense layer on the same embedding."
+        headline = (
+            f"cnn reaches {reached}, {share(found.difference)} less "
+            "than a fully connected layer on the same embedding."
+        )
     sentences = [f"cnn: {bounds_text(facts, 'cnn')}.", facts.judged("cnn", "embedding_dense")]
     other = facts.model("embedding_dense")
     if other is not None and cnn.parameters and other.parameters:
         sentences.append(
-            f"It has {compact(cnn.parameters)} parameters, {times(cnn.parameters / other.parameters)} those of "
-            "embedding_dense: its filters are shared over all places, and pooling halves what the dense layer has to read."
+            f"It has {compact(cnn.parameters)} parameters, "
+            f"{times(cnn.parameters / other.parameters)} those of "
+            "embedding_dense: its filters are shared over all places, and "
+            "pooling halves what the dense layer has to read."
             if cnn.parameters < other.parameters
-            else f"It has {compact(cnn.parameters)} parameters, {times(cnn.parameters / other.parameters)} those of "
+            else f"It has {compact(cnn.parameters)} parameters, "
+            f"{times(cnn.parameters / other.parameters)} those of "
             "embedding_dense."
         )
     if other is not None and cnn.seconds_per_epoch and other.seconds_per_epoch:
@@ -304,7 +355,9 @@ def _costs(facts: Facts, name: str, names: list[str]) -> tuple[Figure, ...]:
         smallest = min(chart.dots, key=lambda dot: dot.value)
         own = next((dot.value for dot in chart.dots if dot.row == name), None)
         title = f"{largest.row} needs the most {noun}, {smallest.row} the fewest"
-        place = sorted((dot.value for dot in chart.dots), reverse=True).index(own) + 1 if own is not None else 0
+        place = (
+            sorted((dot.value for dot in chart.dots), reverse=True).index(own) + 1 if own is not None else 0
+        )
         conclusion = (
             f"{name} stands at place {place} of {len(chart.dots)} by {noun}, counted from the most costly."
             if own is not None
@@ -316,6 +369,4 @@ def _costs(facts: Facts, name: str, names: list[str]) -> tuple[Figure, ...]:
 
 def interval_of(facts: Facts, measure: str, model: str, name: str) -> str:
     """A finding's interval in words."""
-    return interval(
-        facts.value(measure, model, f"{name}_low"), facts.value(measure, model, f"{name}_high")
-    )
+    return interval(facts.value(measure, model, f"{name}_low"), facts.value(measure, model, f"{name}_high"))

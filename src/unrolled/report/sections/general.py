@@ -24,16 +24,23 @@ def answer_order(facts: Facts) -> Section:
     most = max(found, key=lambda finding: facts.value("order", finding.model, "drop") or 0)
     largest = facts.value("order", most.model, "drop") or 0.0
     if uses and ignores:
-        headline = f"Order helps {listed(uses)}; {listed(ignores)} {'loses' if len(ignores) == 1 else 'lose'} nothing sure without it."
+        headline = (
+            f"Order helps {listed(uses)}; {listed(ignores)} "
+            f"{'loses' if len(ignores) == 1 else 'lose'} nothing sure without it."
+        )
     elif uses:
         headline = f"Order helps every model: shuffled words cost up to {share(largest)} of accuracy."
     else:
-        headline = "No model is shown to use the order of words: shuffling costs nothing that can be told from chance."
+        headline = (
+            "No model is shown to use the order of words: shuffling "
+            "costs nothing that can be told from chance."
+        )
     sentences = []
     if uses:
         low, high = (facts.value("order", most.model, f"drop_{end}") for end in ("low", "high"))
         sentences.append(
-            f"{most.model} depends on it the most: with all words shuffled it loses {difference(largest, low, high)} of "
+            f"{most.model} depends on it the most: with all words shuffled "
+            f"it loses {difference(largest, low, high)} of "
             f"its accuracy on the same texts."
         )
     sentences.append(_windows(facts))
@@ -53,8 +60,15 @@ def answer_order(facts: Facts) -> Section:
         y=Axis("accuracy", "share"),
     )
     if chart is not None:
-        title = f"The wider the shuffled window, the more {most.model} loses" if uses else "Shuffling within windows changes little"
-        conclusion = "A fall at windows of 2 to 4 shows use of neighbouring words; a later one, of order across a clause."
+        title = (
+            f"The wider the shuffled window, the more {most.model} loses"
+            if uses
+            else "Shuffling within windows changes little"
+        )
+        conclusion = (
+            "A fall at windows of 2 to 4 shows use of neighbouring "
+            "words; a later one, of order across a clause."
+        )
         figures.append(Figure("order-windows", title, conclusion, chart))
     return Section(slug, question, headline, tuple(filter(None, sentences)), tuple(figures), missing=missing)
 
@@ -71,11 +85,15 @@ def _windows(facts: Facts) -> str:
     x, lost = local[-1]
     low, high = (facts.value("order", "cnn", f"drop_{end}") for end in ("low", "high"))
     text = (
-        f"A filter of cnn sees three words at a time. Shuffling within windows of {x:g} costs it {signed(-lost)}, "
+        "A filter of cnn sees three words at a time. Shuffling within "
+        f"windows of {x:g} costs it {signed(-lost)}, "
         f"shuffling everything {signed(-whole)}"
     )
     if low is not None and high is not None and low <= 0 <= high:
-        return text + "; the latter cannot be told from nothing, so its filters work as detectors of single words."
+        return (
+            text
+            + "; the latter cannot be told from nothing, so its filters work as detectors of single words."
+        )
     return text + ": what its filters extract is short phrases."
 
 
@@ -91,7 +109,9 @@ def answer_long(facts: Facts) -> Section:
         if low is not None:
             (falling if low > 0 else holding).append(finding.model)
     if not found and not facts.findings.get("memory"):
-        return Section(slug, question, "Not answered here: neither length nor memory was measured.", missing=missing)
+        return Section(
+            slug, question, "Not answered here: neither length nor memory was measured.", missing=missing
+        )
     if not found:
         headline = "Accuracy by length was not measured; what follows is about memory alone."
     elif falling and holding:
@@ -117,8 +137,19 @@ def answer_long(facts: Facts) -> Section:
         y=Axis("accuracy", "share"),
     )
     if chart is not None:
-        title = f"Accuracy falls with length in {listed(falling)}" if falling else "Accuracy does not surely fall with length"
-        figures.append(Figure("length", title, "Bands are 95% intervals; where they overlap, the evidence does not decide.", chart))
+        title = (
+            f"Accuracy falls with length in {listed(falling)}"
+            if falling
+            else "Accuracy does not surely fall with length"
+        )
+        figures.append(
+            Figure(
+                "length",
+                title,
+                "Bands are 95% intervals; where they overlap, the evidence does not decide.",
+                chart,
+            )
+        )
     chart = curves(
         facts,
         "memory",
@@ -137,13 +168,20 @@ def answer_long(facts: Facts) -> Section:
             f"{name} {whole_steps(value)} from the end" if value is not None else f"{name} nowhere"
             for name, value in shown.items()
         ]
-        sentences.append(f"A replaced word moves the answer half as much as the last one does: {listed(parts)}.")
+        sentences.append(
+            f"A replaced word moves the answer half as much as the last one does: {listed(parts)}."
+        )
     if chart is not None:
         known = {name: value for name, value in shown.items() if value is not None}
         title = "How much a word still moves the answer, by its distance from the end"
         if known and len(known) == len(shown) and len(set(known.values())) == len(known) > 1:
-            title = f"{min(known, key=lambda n: known[n])} forgets first, {max(known, key=lambda n: known[n])} last"
-        conclusion = "A line that falls is a model that listens to the end of a text; a flat one hears all of it."
+            title = (
+                f"{min(known, key=lambda n: known[n])} forgets first, "
+                f"{max(known, key=lambda n: known[n])} last"
+            )
+        conclusion = (
+            "A line that falls is a model that listens to the end of a text; a flat one hears all of it."
+        )
         figures.append(Figure("memory", title, conclusion, chart))
     sentences.append(_enough(facts))
     return Section(slug, question, headline, tuple(filter(None, sentences)), tuple(figures), missing=missing)
@@ -157,12 +195,17 @@ def _enough(facts: Facts) -> str:
         return ""
     part = str(finding.values.get("better_part"))
     where = {"tail": "the last", "head": "the first"}.get(part, "the last")
-    return f"{best} needs only {where} {compact(enough)} tokens of a text to be as accurate as with all of it."
+    return (
+        f"{best} needs only {where} {compact(enough)} tokens of a text to be as accurate as with all of it."
+    )
 
 
 def answer_limits(facts: Facts) -> Section:
     """Limits and advantages of each kind, by accuracy, memory, complexity, use of order and accuracy per memory."""
-    slug, question = "limits", "What are the limits and advantages of each kind, and what does its memory buy?"
+    slug, question = (
+        "limits",
+        "What are the limits and advantages of each kind, and what does its memory buy?",
+    )
     kinds = (
         ("Bag of n-grams", ("linear",)),
         ("Dense", ("dense", "embedding_dense")),
@@ -191,7 +234,11 @@ def answer_limits(facts: Facts) -> Section:
         uses = "not measured"
         if finding is not None:
             drop = facts.value("order", best, "drop")
-            uses = f"yes, {signed(-drop)} shuffled" if finding.values.get("order_matters") is True and drop is not None else "none shown"
+            uses = (
+                f"yes, {signed(-drop)} shuffled"
+                if finding.values.get("order_matters") is True and drop is not None
+                else "none shown"
+            )
         megabytes = (model.weights_bytes or 0) / 1e6
         gain = accuracy_of(model) - facts.guessing
         rows.append(
@@ -206,18 +253,33 @@ def answer_limits(facts: Facts) -> Section:
                 gain / megabytes if megabytes else None,
             )
         )
-    columns = ("kind", "its best", "accuracy", "parameters", "MB on disk", "ms per text", "use of order", "gain per MB")
+    columns = (
+        "kind",
+        "its best",
+        "accuracy",
+        "parameters",
+        "MB on disk",
+        "ms per text",
+        "use of order",
+        "gain per MB",
+    )
     formats = ("text", "text", "share", "compact", "number", "number2", "text", "signed_number")
     note = (
-        f"Gain per MB: accuracy above guessing ({share(facts.guessing)}) for each megabyte of weights on disk. "
+        f"Gain per MB: accuracy above guessing ({share(facts.guessing)}) "
+        "for each megabyte of weights on disk. "
         "Use of order: what shuffling all words costs, where it is more than chance."
     )
     table = Grid("kinds", "The best of each kind", columns, formats, tuple(rows), note)
     figures = []
     found = trade_off(
-        facts, lambda m: m.weights_bytes / 1e6 if m.weights_bytes else None, "weights on disk, MB (logarithmic)", "number"
+        facts,
+        lambda m: m.weights_bytes / 1e6 if m.weights_bytes else None,
+        "weights on disk, MB (logarithmic)",
+        "number",
     )
-    thrifty = max((row for row in rows if row[7] is not None), key=lambda row: float(row[7] or 0), default=None)
+    thrifty = max(
+        (row for row in rows if row[7] is not None), key=lambda row: float(row[7] or 0), default=None
+    )
     leader = facts.ranked[0]
     headline = f"{leader.name} is ahead in accuracy"
     if thrifty is not None:
@@ -230,12 +292,18 @@ def answer_limits(facts: Facts) -> Section:
         headline += "; sizes were not recorded."
     if found is not None:
         chart, front = found
-        title = f"Beyond {front[-1]}, more weights buy no accuracy" if len(front) > 1 else f"{front[0]} is the smallest and the most accurate"
+        title = (
+            f"Beyond {front[-1]}, more weights buy no accuracy"
+            if len(front) > 1
+            else f"{front[0]} is the smallest and the most accurate"
+        )
         conclusion = f"For a given size, take one of {listed(front, 'or')}."
         figures.append(Figure("size", title, conclusion, chart))
     sentences = [_describe(facts, kind, name) for kind, name in best_of.items()]
     missing = facts.lack("order", "Use of order was not measured")
-    return Section(slug, question, headline, tuple(filter(None, sentences)), tuple(figures), (table,), missing)
+    return Section(
+        slug, question, headline, tuple(filter(None, sentences)), tuple(figures), (table,), missing
+    )
 
 
 def _describe(facts: Facts, kind: str, name: str) -> str:
@@ -251,7 +319,8 @@ def _describe(facts: Facts, kind: str, name: str) -> str:
         slowest = max(facts.ranked, key=lambda m: m.latency_ms.p50 if m.latency_ms else 0)
         if model.latency_ms:
             parts.append(
-                f"answers in {milliseconds(model.latency_ms.p50)}" + (" and is the slowest here" if slowest is model else "")
+                f"answers in {milliseconds(model.latency_ms.p50)}"
+                + (" and is the slowest here" if slowest is model else "")
             )
         return f"{kind}: {name} leads" + (f", {listed(parts)}." if parts else ".")
     found = facts.judge(name, leader.name)

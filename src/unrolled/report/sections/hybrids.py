@@ -48,7 +48,9 @@ def answer_cnn_lstm(facts: Facts) -> Section:
             accuracy_dots(facts, names),
         )
     ]
-    bars = cost_bars(facts, names, lambda model: model.flops_per_sequence, "FLOPs per text at full length", "compact")
+    bars = cost_bars(
+        facts, names, lambda model: model.flops_per_sequence, "FLOPs per text at full length", "compact"
+    )
     if bars is not None:
         figures.append(_cheapest(bars, "cnn-lstm-flops", "operations per text"))
     return Section(slug, question, headline, tuple(filter(None, sentences)), tuple(figures), missing=missing)
@@ -58,7 +60,8 @@ def _work(whole: ModelResults, lstm: ModelResults) -> str:
     text = ""
     if whole.flops_per_sequence and lstm.flops_per_sequence:
         text = (
-            f"Pooling halves the steps that its LSTM takes: {compact(whole.flops_per_sequence)} FLOPs per text, "
+            "Pooling halves the steps that its LSTM takes: "
+            f"{compact(whole.flops_per_sequence)} FLOPs per text, "
             f"{times(whole.flops_per_sequence / lstm.flops_per_sequence)} those of lstm"
         )
     if whole.seconds_per_epoch and lstm.seconds_per_epoch:
@@ -114,7 +117,9 @@ def answer_gru(facts: Facts) -> Section:
         best = max(names, key=facts.accuracy)
         title = f"{best} is ahead among gated cells as measured, {share(facts.accuracy(best))}"
         figures.append(Figure("gru-accuracy", title, headline, accuracy_dots(facts, names)))
-    bars = cost_bars(facts, names, lambda model: model.flops_per_sequence, "FLOPs per text at full length", "compact")
+    bars = cost_bars(
+        facts, names, lambda model: model.flops_per_sequence, "FLOPs per text at full length", "compact"
+    )
     if bars is not None:
         figures.append(_cheapest(bars, "gru-flops", "operations per text"))
     axis = Axis("training minus validation accuracy at the epoch kept", "signed")
@@ -131,7 +136,10 @@ def _size(facts: Facts) -> str:
     gru, lstm = facts.model("gru"), facts.model("lstm")
     if gru is None or lstm is None or not (gru.parameters and lstm.parameters):
         return ""
-    text = f"gru has {compact(gru.parameters)} parameters where lstm has {compact(lstm.parameters)}: three parts for four"
+    text = (
+        f"gru has {compact(gru.parameters)} parameters where lstm has "
+        f"{compact(lstm.parameters)}: three parts for four"
+    )
     if gru.flops_per_sequence and lstm.flops_per_sequence:
         text += f", and {times(gru.flops_per_sequence / lstm.flops_per_sequence)} its operations"
     if gru.seconds_per_epoch and lstm.seconds_per_epoch:

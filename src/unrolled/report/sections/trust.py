@@ -36,9 +36,14 @@ def answer_words(facts: Facts) -> Section:
             shuffled = facts.value("words", finding.model, "shuffled_share_high") or facts.value(
                 "words", finding.model, "shuffled_share"
             )
-            (above if low is not None and shuffled is not None and low > shuffled else level).append(finding.model)
+            (above if low is not None and shuffled is not None and low > shuffled else level).append(
+                finding.model
+            )
         if above and level:
-            headline = f"{listed(above)} put weight on the words that decide; for {listed(level)} it cannot be told from chance."
+            headline = (
+                f"{listed(above)} put weight on the words that decide; for "
+                f"{listed(level)} it cannot be told from chance."
+            )
         elif above:
             headline = "Every model puts its weight on the words that decide, more than chance would."
         else:
@@ -48,7 +53,9 @@ def answer_words(facts: Facts) -> Section:
         headline = "Words were weighed, but this corpus does not say which ones are right."
     else:
         headline = "Not answered here: no words were weighed."
-    best = next((f for f in found if facts.ranked and f.model == facts.ranked[0].name), found[0] if found else None)
+    best = next(
+        (f for f in found if facts.ranked and f.model == facts.ranked[0].name), found[0] if found else None
+    )
     strongest = best.tables.get("strongest_words") if best else None
     if best is not None and strongest is not None:
         rows = [(shorten(str(row[0]), 60), *row[1:]) for row in strongest.rows]
@@ -80,7 +87,8 @@ def _evidence(facts: Facts, first: str) -> Figure:
     top = chart.dots[0]
     title = f"{top.row} puts {significant(100 * top.value, 2)}% of its weight on words that are evidence"
     conclusion = (
-        f"Knowing nothing would put {significant(100 * chance, 2)}% there; the further right, the more the model goes by what decides."
+        f"Knowing nothing would put {significant(100 * chance, 2)}% there; the "
+        "further right, the more the model goes by what decides."
         if chance is not None
         else "The further right, the more the model goes by what decides."
     )
@@ -93,42 +101,63 @@ def _pairs(facts: Facts) -> Figure | None:
         for kind, tone in (("negation", "tone-accent"), ("contrast", "tone-high")):
             value = facts.value("pairs", finding.model, f"{kind}_right")
             if value is not None:
-                low, high = (facts.value("pairs", finding.model, f"{kind}_right_{end}") for end in ("low", "high"))
+                low, high = (
+                    facts.value("pairs", finding.model, f"{kind}_right_{end}") for end in ("low", "high")
+                )
                 dots.append(Dot(finding.model, kind, tone, value, low, high))
     if not dots:
         return None
     sure = [dot.row for dot in dots if dot.name == "negation" and dot.low is not None and dot.low > 0.25]
     rest = [dot.row for dot in dots if dot.name == "negation" and dot.row not in sure]
     if sure and rest:
-        title = f"A negation is understood by {listed(sure)} better than by guessing, not surely by {listed(rest)}"
+        title = (
+            f"A negation is understood by {listed(sure)} better than "
+            f"by guessing, not surely by {listed(rest)}"
+        )
     elif sure:
         title = "Every model handles a negation better than by guessing"
     else:
         title = "No model is shown to handle a negation better than by guessing"
     axis = Axis("pairs of texts with both labelled right", "share")
     chart = DotChart(tuple(dots), axis, (Reference(0.25, "guessing"),))
-    return Figure("pairs", title, "Each pair differs in one negator, or in the order of two claims; the verdict turns.", chart)
+    return Figure(
+        "pairs",
+        title,
+        "Each pair differs in one negator, or in the order of two claims; the verdict turns.",
+        chart,
+    )
 
 
 def answer_learning(facts: Facts) -> Section:
     """How learning went, overfitting, calibration and mistakes."""
     slug, question = "learning", "How did learning go, who overfits, and can the probabilities be believed?"
     missing = facts.lack("learning", "Learning curves, calibration and confusion were not collected")
-    missing += facts.lack("learning_size", "Accuracy against the number of training texts was not measured (this trains again)")
+    missing += facts.lack(
+        "learning_size", "Accuracy against the number of training texts was not measured (this trains again)"
+    )
     found = facts.findings.get("learning", ())
     if not found:
-        return Section(slug, question, "Not answered here: learning curves were not collected.", missing=missing)
+        return Section(
+            slug, question, "Not answered here: learning curves were not collected.", missing=missing
+        )
     calibrated = [f.model for f in found if f.values.get("is_calibrated_before") is True]
-    mended = [f.model for f in found if f.values.get("is_calibrated_after") is True and f.model not in calibrated]
+    mended = [
+        f.model for f in found if f.values.get("is_calibrated_after") is True and f.model not in calibrated
+    ]
     rest = [f.model for f in found if f.model not in calibrated and f.model not in mended]
     gaps = {f.model: gap for f in found if (gap := facts.value("learning", f.model, "gap_last")) is not None}
     widest = max(gaps, key=lambda name: gaps[name]) if gaps else ""
     if not rest and not mended:
         headline = "Every model's probabilities can be believed as they are."
     elif calibrated or mended:
-        headline = f"The probabilities of {listed([*calibrated, *mended])} can be believed, {'some only ' if mended else ''}{'after one temperature is fitted' if mended else 'as they are'}."
+        headline = (
+            f"The probabilities of {listed([*calibrated, *mended])} can be believed, "
+            f"{'some only ' if mended else ''}{'after one temperature is fitted' if mended else 'as they are'}."
+        )
     else:
-        headline = "No model's probabilities can be taken at their word, not even after a temperature is fitted."
+        headline = (
+            "No model's probabilities can be taken at their word, not even after a temperature is fitted."
+        )
     sentences = []
     if calibrated:
         sentences.append(f"Calibrated as trained: {listed(calibrated)}.")
@@ -137,8 +166,13 @@ def answer_learning(facts: Facts) -> Section:
     if rest:
         sentences.append(f"Off by more than chance either way: {listed(rest)}.")
     if widest:
-        text = f"{widest} overfits the most: at its last epoch training accuracy is {share(gaps[widest])} above validation"
-        sentences.append((text if gaps[widest] > 0.01 else "No model overfits by more than 0.010 at its last epoch") + ".")
+        text = (
+            f"{widest} overfits the most: at its last epoch training "
+            f"accuracy is {share(gaps[widest])} above validation"
+        )
+        sentences.append(
+            (text if gaps[widest] > 0.01 else "No model overfits by more than 0.010 at its last epoch") + "."
+        )
     dots = []
     for finding in found:
         for when, tone, words in (
@@ -155,7 +189,11 @@ def answer_learning(facts: Facts) -> Section:
         chance = facts.value("learning", found[0].model, "ece_chance_before")
         references = (Reference(chance, "chance"),) if chance is not None else ()
         chart = DotChart(tuple(dots), Axis("expected calibration error (share)", "share"), references)
-        figures.append(Figure("calibration", title, "Left is better; at the dotted line nothing but chance is left.", chart))
+        figures.append(
+            Figure(
+                "calibration", title, "Left is better; at the dotted line nothing but chance is left.", chart
+            )
+        )
     curve = _epochs(facts)
     figures += [curve] if curve else []
     tables = [table for table in (_confusion(facts), _mistakes(facts)) if table is not None]
@@ -168,7 +206,12 @@ def _best(facts: Facts) -> str:
 
 def _epochs(facts: Facts) -> Figure | None:
     name = next(
-        (m.name for m in facts.ranked if (f := facts.of("learning", m.name)) and "train_accuracy" in f.curves), ""
+        (
+            m.name
+            for m in facts.ranked
+            if (f := facts.of("learning", m.name)) and "train_accuracy" in f.curves
+        ),
+        "",
     )
     finding = facts.of("learning", name)
     if finding is None:
@@ -183,9 +226,14 @@ def _epochs(facts: Facts) -> Figure | None:
             series.append(Series(words, tone, curve.x, curve.y, curve.low, curve.high))
     chosen = facts.value("learning", name, "chosen_epoch")
     gap = facts.value("learning", name, "gap_last")
-    title = f"{name} reaches its best validation accuracy at epoch {significant(chosen)}" if chosen else f"How {name} learned"
+    title = (
+        f"{name} reaches its best validation accuracy at epoch {significant(chosen)}"
+        if chosen
+        else f"How {name} learned"
+    )
     conclusion = (
-        f"By the last epoch training is {share(gap)} ahead of validation: beyond the best epoch it learns by heart."
+        f"By the last epoch training is {share(gap)} ahead of "
+        "validation: beyond the best epoch it learns by heart."
         if gap is not None and gap > 0.01
         else "Training and validation stay together: it does not learn by heart."
     )
@@ -203,7 +251,9 @@ def _confusion(facts: Facts) -> Grid | None:
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         tuple(shorten(cell, 60) if isinstance(cell, str) else cell for cell in row) for row in table.rows
     )
-    return Grid("confusion", f"What {name} takes for what", table.columns, kinds, rows, "Share: of the true class.")
+    return Grid(
+        "confusion", f"What {name} takes for what", table.columns, kinds, rows, "Share: of the true class."
+    )
 
 
 def _mistakes(facts: Facts) -> Grid | None:
@@ -233,7 +283,10 @@ def answer_padding(facts: Facts) -> Section:
     elif len(hurt) == len(found):
         headline = "Padded otherwise than in training, every network loses accuracy."
     else:
-        headline = f"Padded otherwise than in training, {listed([f.model for f in hurt])} {'loses' if len(hurt) == 1 else 'lose'} accuracy."
+        headline = (
+            f"Padded otherwise than in training, {listed([f.model for f in hurt])} "
+            f"{'loses' if len(hurt) == 1 else 'lose'} accuracy."
+        )
     ordered = sorted(hurt, key=lambda f: -(facts.value("padding", f.model, "worst_drop") or 0))
     sentences = tuple(str(finding.values["warning"]) for finding in ordered[:3])
     rows, values = [], []
@@ -247,11 +300,27 @@ def answer_padding(facts: Facts) -> Section:
         rows.append(finding.model)
         values.append(tuple(cells))
     chart = HeatChart(
-        tuple(rows), tuple(f"{side}, {kind}" for side, kind in ways), tuple(values), "model", "padding", "signed", 0.0
+        tuple(rows),
+        tuple(f"{side}, {kind}" for side, kind in ways),
+        tuple(values),
+        "model",
+        "padding",
+        "signed",
+        0.0,
     )
     worst = ordered[0].model if ordered else ""
-    title = f"Padding read as a word hurts {worst} the most" if worst and "word" in str(ordered[0].values.get("worst_configuration")) else (
-        f"Padding hurts {worst} the most" if worst else "Padding changes nothing that can be told from chance"
+    title = (
+        f"Padding read as a word hurts {worst} the most"
+        if worst and "word" in str(ordered[0].values.get("worst_configuration"))
+        else (
+            f"Padding hurts {worst} the most"
+            if worst
+            else "Padding changes nothing that can be told from chance"
+        )
     )
-    conclusion = "Change of accuracy at the most padding tried. Pad as the model was trained, and mask what is padded."
-    return Section(slug, question, headline, sentences, (Figure("padding", title, conclusion, chart),), missing=missing)
+    conclusion = (
+        "Change of accuracy at the most padding tried. Pad as the model was trained, and mask what is padded."
+    )
+    return Section(
+        slug, question, headline, sentences, (Figure("padding", title, conclusion, chart),), missing=missing
+    )
