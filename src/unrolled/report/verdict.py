@@ -150,7 +150,9 @@ def model_table(facts: Facts) -> Grid:
     note = (
         f"From and to: 95% interval over {facts.over}. Same: models "
         "that share a letter cannot be told apart. "
-        "FLOPs: one multiply-add is 2, forward pass at full length. Memory: the process at its peak in training. ms: median for one text, and what 95 of 100 stay below. Times are one thread's."
+        "FLOPs: one multiply-add is 2, forward pass at full length. Memory: the process "
+        "at its peak in training. ms: median for one text, and what "
+        "95 of 100 stay below. Times are one thread's."
     )
     if notebook:
         note += " Best epoch on test is chosen on the test part, so it is optimistic."

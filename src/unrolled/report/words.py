@@ -152,6 +152,20 @@ def listed(names: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
+def roster(names: Sequence[str], among: Sequence[str]) -> str:
+    """Names as a list, or, where that would be long, by those that are missing or by their number.
+
+    >>> roster(["a", "b", "c", "d", "e"], ["a", "b", "c", "d", "e", "f"])
+    'all but f'
+    """
+    others = [name for name in among if name not in names]
+    if len(names) <= 4:
+        return listed(names)
+    if len(others) <= 3:
+        return f"all but {listed(others)}" if others else "all"
+    return f"{len(names)} of {len(names) + len(others)} models"
+
+
 def times(ratio: float) -> str:
     """A ratio as people say it; what is within 5% is "as much".
 

@@ -242,7 +242,7 @@ def _map(facts: Facts, model: str, when: str) -> ScatterChart | None:
     if table is None:
         return None
     at = {name: place for place, name in enumerate(table.columns)}
-    points = []
+    points: list[ScatterPoint] = []
     for row in table.rows:
         x, y, leaning = row[at[f"x_{when}"]], row[at[f"y_{when}"]], float(row[at["leaning"]] or 0)
         if isinstance(x, int | float) and isinstance(y, int | float):
@@ -290,7 +290,10 @@ def answer_cnn(facts: Facts) -> Section:
             "than a fully connected layer on the same embedding."
         )
     elif found.winner is None:
-        headline = f"cnn reaches {reached}; whether that beats a fully connected layer on the same embedding is undecided."
+        headline = (
+            f"cnn reaches {reached}; whether that beats a fully connected "
+            "layer on the same embedding is undecided."
+        )
     else:
         headline = (
             f"cnn reaches {reached}, {share(found.difference)} less "
@@ -320,7 +323,9 @@ def answer_cnn(facts: Facts) -> Section:
 
 def _beaten(facts: Facts, name: str, others: tuple[str, ...]) -> str:
     """Which of the others are surely better, surely worse, or not told apart."""
-    better, worse, open_ = [], [], []
+    better: list[str] = []
+    worse: list[str] = []
+    open_: list[str] = []
     for other in others:
         found = facts.judge(name, other)
         if found is not None:

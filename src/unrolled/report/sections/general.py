@@ -7,7 +7,16 @@ from unrolled.report.charts.tables import Cell
 from unrolled.report.facts import Facts, accuracy_of, difference
 from unrolled.report.panels import choose_curves, curves, trade_off, value_dots
 from unrolled.report.records import Figure, Grid, Section
-from unrolled.report.words import compact, listed, milliseconds, share, signed, significant, whole_steps
+from unrolled.report.words import (
+    compact,
+    listed,
+    milliseconds,
+    roster,
+    share,
+    signed,
+    significant,
+    whole_steps,
+)
 
 SHOWN = ("linear", "embedding_dense", "cnn", "simple_rnn", "gru", "lstm", "cnn_lstm")
 
@@ -19,13 +28,14 @@ def answer_order(facts: Facts) -> Section:
     found = facts.findings.get("order", ())
     if not found:
         return Section(slug, question, "Not answered here: no words were shuffled.", missing=missing)
+    among = [finding.model for finding in found]
     uses = [finding.model for finding in found if finding.values.get("order_matters") is True]
     ignores = [finding.model for finding in found if finding.values.get("order_matters") is not True]
     most = max(found, key=lambda finding: facts.value("order", finding.model, "drop") or 0)
     largest = facts.value("order", most.model, "drop") or 0.0
     if uses and ignores:
         headline = (
-            f"Order helps {listed(uses)}; {listed(ignores)} "
+            f"Order helps {roster(uses, among)}; {roster(ignores, among)} "
             f"{'loses' if len(ignores) == 1 else 'lose'} nothing sure without it."
         )
     elif uses:
@@ -103,7 +113,9 @@ def answer_long(facts: Facts) -> Section:
     missing = facts.lack("length", "Accuracy by length was not measured")
     missing += facts.lack("memory", "How far back each model remembers was not measured")
     found = facts.findings.get("length", ())
-    falling, holding = [], []
+    among = [finding.model for finding in found]
+    falling: list[str] = []
+    holding: list[str] = []
     for finding in found:
         low = facts.value("length", finding.model, "gap_low")
         if low is not None:
@@ -115,7 +127,10 @@ def answer_long(facts: Facts) -> Section:
     if not found:
         headline = "Accuracy by length was not measured; what follows is about memory alone."
     elif falling and holding:
-        headline = f"Long texts cost {listed(falling)} accuracy; for {listed(holding)} no loss is shown."
+        headline = (
+            f"Long texts cost {roster(falling, among)} accuracy; for "
+            f"{roster(holding, among)} no loss is shown."
+        )
     elif falling:
         headline = "Long texts cost every model accuracy."
     else:
@@ -201,7 +216,7 @@ def _enough(facts: Facts) -> str:
 
 
 def answer_limits(facts: Facts) -> Section:
-    """Limits and advantages of each kind, by accuracy, memory, complexity, use of order and accuracy per memory."""
+    """Limits and advantages of each kind: accuracy, size, time, use of order, accuracy per memory."""
     slug, question = (
         "limits",
         "What are the limits and advantages of each kind, and what does its memory buy?",

@@ -21,7 +21,9 @@ def answer_cnn_lstm(facts: Facts) -> Section:
         return Section(
             slug, question, "Not answered here: it takes cnn_lstm beside cnn and lstm.", missing=missing
         )
-    better, worse, open_ = [], [], []
+    better: list[str] = []
+    worse: list[str] = []
+    open_: list[str] = []
     for half in present:
         found = facts.judge("cnn_lstm", half)
         if found is not None:

@@ -7,7 +7,7 @@ from unrolled.report.charts.tables import Cell
 from unrolled.report.facts import Facts
 from unrolled.report.panels import value_dots
 from unrolled.report.records import Figure, Grid, Section
-from unrolled.report.words import listed, share, shorten, significant
+from unrolled.report.words import listed, roster, share, shorten, significant
 
 MOST_ROWS = 12
 
@@ -30,7 +30,9 @@ def answer_words(facts: Facts) -> Section:
             )
     scored = [f for f in found if facts.value("words", f.model, "evidence_share") is not None]
     if scored:
-        above, level = [], []
+        above: list[str] = []
+        level: list[str] = []
+        among = [finding.model for finding in scored]
         for finding in scored:
             low = facts.value("words", finding.model, "evidence_share_low")
             shuffled = facts.value("words", finding.model, "shuffled_share_high") or facts.value(
@@ -41,7 +43,7 @@ def answer_words(facts: Facts) -> Section:
             )
         if above and level:
             headline = (
-                f"{listed(above)} put weight on the words that decide; for "
+                f"{roster(above, among)} put weight on the words that decide; for "
                 f"{listed(level)} it cannot be told from chance."
             )
         elif above:
@@ -66,7 +68,7 @@ def answer_words(facts: Facts) -> Section:
                 f"Words that move {best.model} the most, one way and the other",
                 ("word", "mean attribution", "times seen"),
                 ("text", "signed_number", "count"),
-                tuple(tuple(row) for row in kept),  # type: ignore[misc]
+                tuple(tuple(row) for row in kept),
                 best.reference,
             )
         )
@@ -152,7 +154,7 @@ def answer_learning(facts: Facts) -> Section:
     elif calibrated or mended:
         headline = (
             f"The probabilities of {listed([*calibrated, *mended])} can be believed, "
-            f"{'some only ' if mended else ''}{'after one temperature is fitted' if mended else 'as they are'}."
+            f"{'some only after one temperature is fitted' if mended else 'as they are'}."
         )
     else:
         headline = (
@@ -284,7 +286,7 @@ def answer_padding(facts: Facts) -> Section:
         headline = "Padded otherwise than in training, every network loses accuracy."
     else:
         headline = (
-            f"Padded otherwise than in training, {listed([f.model for f in hurt])} "
+            f"Padded otherwise than in training, {roster([f.model for f in hurt], [f.model for f in found])} "
             f"{'loses' if len(hurt) == 1 else 'lose'} accuracy."
         )
     ordered = sorted(hurt, key=lambda f: -(facts.value("padding", f.model, "worst_drop") or 0))
