@@ -88,7 +88,18 @@ def test_lab_leaves_what_the_contract_names(study: tuple[Path, dict], table: Pat
         assert (folder / "runs" / "embedding_dense-seed1" / name).exists(), name
     assert (folder / "config.toml").exists()
 
-    again = unrolled("lab", "--no-report", "--data", str(table), "--models", "linear", "--epochs", "3", "--out", str(folder))
+    again = unrolled(
+        "lab",
+        "--no-report",
+        "--data",
+        str(table),
+        "--models",
+        "linear",
+        "--epochs",
+        "3",
+        "--out",
+        str(folder),
+    )
     assert again.returncode == 0, again.stderr
     assert "0 of 1 runs to do" in again.stderr
     assert "linear" in again.stdout

@@ -166,6 +166,15 @@ def roster(names: Sequence[str], among: Sequence[str]) -> str:
     return f"{len(names)} of {len(names) + len(others)} models"
 
 
+def opening(names: str) -> str:
+    """A roster at the start of a sentence: "All but …", while a model's name keeps its case.
+
+    >>> opening("all but dense"), opening("lstm and gru")
+    ('All but dense', 'lstm and gru')
+    """
+    return capital(names) if names.startswith("all but ") or names == "all" else names
+
+
 def times(ratio: float) -> str:
     """A ratio as people say it; what is within 5% is "as much".
 

@@ -28,7 +28,7 @@ def draw_dots(chart: DotChart, width: float) -> tuple[Markup, float]:
     if chart.bars and not chart.axis.log:
         values.append(0.0)
     scale = fit(values, chart.axis, start=left, stop=width - 64, margin=0.03)
-    top = legend_height + (20 if chart.references else 6)
+    top = legend_height + (6 if not chart.references else 20 if len(chart.references) == 1 else 30)
     lanes = {row: [dot for dot in chart.dots if dot.row == row] for row in rows}
     heights = [max(ROW, LANE * len(lanes[row]) + 10) for row in rows]
     bottom = top + sum(heights)

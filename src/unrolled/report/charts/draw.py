@@ -83,7 +83,7 @@ def style() -> str:
         ".dashed{stroke-dasharray:6 4}"
         ".band{fill:currentColor;fill-opacity:.13}.mark{fill:currentColor;stroke:#ffffff;stroke-width:1}"
         ".whisker{stroke:currentColor;stroke-width:2}.bar{fill:currentColor}"
-        ".leader{stroke:currentColor;stroke-opacity:.5}.inked{fill:currentColor}"
+        ".leader{stroke:currentColor;stroke-opacity:.5}.inked{fill:currentColor}.inked,.figure{paint-order:stroke;stroke:#ffffff;stroke-width:3px}"
         ".front{fill:none;stroke:#6d747d;stroke-width:1.5;stroke-dasharray:5 4}"
         ".panel{fill:#f7f8f8;stroke:#e3e5e8}.quiet{opacity:0}.faint .mark{fill-opacity:.55}"
         ".cell-figure{font-size:11px}.shade-none .cell{fill:#f0f1f2}"

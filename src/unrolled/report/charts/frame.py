@@ -55,18 +55,24 @@ def draw_references(
 ) -> Markup:
     """Thin lines across, each with its name at the end where it disturbs least."""
     parts = []
+    taken: list[tuple[float, float]] = []
     for reference in references:
         if not scale.shows(reference.value) or not scale.low <= reference.value <= scale.high:
             continue
         at = scale(reference.value)
         if upright:
             parts.append(line(at, low, at, high, "reference"))
-            after = at + width_of(reference.label, 11) + 4 < max(scale.start, scale.stop) + 30
+            wide = width_of(reference.label, 11)
+            after = at + wide + 4 < max(scale.start, scale.stop) + 30
+            span = (at, at + wide + 8) if after else (at - wide - 8, at)
+            # A name that would run into another one moves up by a line.
+            raised = 13 if any(span[0] < end and start < span[1] for start, end in taken) else 0
+            taken.append(span)
             parts.append(
                 text(
                     reference.label,
                     at + (4 if after else -4),
-                    low - 3,
+                    low - 3 - raised,
                     css="note",
                     anchor="start" if after else "end",
                 )

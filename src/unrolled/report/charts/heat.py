@@ -19,6 +19,9 @@ def draw_heat(chart: HeatChart, width: float) -> tuple[Markup, float]:
     size = 11.0
     left = min(max((width_of(row) for row in chart.rows), default=40.0) + 14, 0.32 * width)
     column_width = min((width - left - 4) / max(len(chart.columns), 1), 110.0)
+    if any(width_of(column) > column_width - 6 for column in chart.columns):
+        # Slanted headings lean out over the last column.
+        column_width = min((width - left - 44) / len(chart.columns), 110.0)
     slanted = any(width_of(column) > column_width - 6 for column in chart.columns)
     head = 24.0 + (min(0.72 * max(map(width_of, chart.columns), default=0.0), 96.0) if slanted else 18.0)
     row_height = 26.0 if len(chart.rows) > 4 else 40.0

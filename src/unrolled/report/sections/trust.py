@@ -7,7 +7,7 @@ from unrolled.report.charts.tables import Cell
 from unrolled.report.facts import Facts
 from unrolled.report.panels import value_dots
 from unrolled.report.records import Figure, Grid, Section
-from unrolled.report.words import listed, roster, share, shorten, significant
+from unrolled.report.words import listed, opening, roster, share, shorten, significant
 
 MOST_ROWS = 12
 
@@ -43,7 +43,7 @@ def answer_words(facts: Facts) -> Section:
             )
         if above and level:
             headline = (
-                f"{roster(above, among)} put weight on the words that decide; for "
+                f"{opening(roster(above, among))} put weight on the words that decide; for "
                 f"{listed(level)} it cannot be told from chance."
             )
         elif above:
