@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -175,16 +176,21 @@ def test_two_studies_in_one_folder_and_ctrl_c(table: Path, tmp_path: Path) -> No
             str(tmp_path),
         ),
     ]
-    first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
-    history = tmp_path / "runs" / "embedding_dense-seed0" / "history.json"
-    while not history.exists():
-        assert first.poll() is None, first.stderr
-        time.sleep(0.05)
-    second = subprocess.run(command, capture_output=True, text=True)
-    assert second.returncode == 5, second.stderr
-    assert "another process is working" in second.stderr
-    first.send_signal(signal.SIGINT)
-    _, err = first.communicate(timeout=60)
+    # A shell that runs in the background has its children ignore Ctrl-C; a terminal's do not.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ, preexec_fn=heed)
+    try:
+        history = tmp_path / "runs" / "embedding_dense-seed0" / "history.json"
+        while not history.exists():
+            assert first.poll() is None, first.stderr
+            time.sleep(0.05)
+        second = subprocess.run(command, capture_output=True, text=True)
+        assert second.returncode == 5, second.stderr
+        assert "another process is working" in second.stderr
+        first.send_signal(signal.SIGINT)
+        _, err = first.communicate(timeout=60)
+    finally:
+        first.kill()
     assert first.returncode == 130, err
     assert "the same command again: it goes on" in err
     assert (history.parent / "state.checkpoint").exists()
