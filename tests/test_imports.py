@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"models", "data"},
     "evidence": {"data", "models", "training"},
     "estimators": {"data", "models", "training"},
-    "report": {"evidence"},
+    "report": {"evidence", "data", "training"},
     "deploy": {"models", "data"},
     "cli": {"data", "kernels", "layers", "models", "training", "evidence", "report", "deploy", "estimators"},
 }

@@ -48,7 +48,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def study(table: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     folder = tmp_path_factory.mktemp("study")
     arguments = ["--models", "linear,embedding_dense", "--seeds", "2", "--epochs", "3", "--out", str(folder)]
-    done = unrolled("lab", "--data", str(table), *arguments, "--json")
+    done = unrolled("lab", "--no-report", "--data", str(table), *arguments, "--json")
     assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout)
 
@@ -89,7 +89,18 @@ def test_lab_leaves_what_the_contract_names(study: tuple[Path, dict], table: Pat
         assert (folder / "runs" / "embedding_dense-seed1" / name).exists(), name
     assert (folder / "config.toml").exists()
 
-    again = unrolled("lab", "--data", str(table), "--models", "linear", "--epochs", "3", "--out", str(folder))
+    again = unrolled(
+        "lab",
+        "--no-report",
+        "--data",
+        str(table),
+        "--models",
+        "linear",
+        "--epochs",
+        "3",
+        "--out",
+        str(folder),
+    )
     assert again.returncode == 0, again.stderr
     assert "0 of 1 runs to do" in again.stderr
     assert "linear" in again.stdout

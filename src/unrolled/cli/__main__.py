@@ -8,7 +8,7 @@ import sys
 import typer
 
 from unrolled import __version__
-from unrolled.cli import analyse, compare, explain, init, lab, models, runs, serve
+from unrolled.cli import analyse, compare, explain, init, lab, models, report, runs, serve
 from unrolled.errors import UnrolledError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("evaluate")(runs.evaluate)
 app.command("predict")(runs.predict)
 app.command("explain")(explain.explain)
 app.command("analyse")(analyse.analyse)
+app.command("report")(report.report)
 app.command("serve")(serve.serve)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +37,9 @@ def lab(
         int | None, typer.Option(min=1, help="Processes side by side; one per core without it.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json on standard output.")] = False,
+    no_report: Annotated[
+        bool, typer.Option("--no-report", help="End with the table: no analyses, no report.")
+    ] = False,
 ) -> None:
     """Train and compare models; run the same command again to go on with a study that was stopped."""
     from unrolled.cli.tables import print_results
@@ -55,10 +59,13 @@ def lab(
             columns={"text_column": text_column, "label_column": label_column},
         )
         results = finish(study, workers)
+        page = None if no_report else write_page(folder, results, workers)
     if as_json:
         print(results.to_json(), end="")
     else:
         print_results(results, folder)
+    if page is not None:
+        print(f"Report: {page}", file=sys.stderr if as_json else sys.stdout)
     report_failures(study)
 
 
@@ -71,6 +78,18 @@ def finish(study: Study, workers: int | None) -> StudyResults:
     results = summarise_study(study)
     save(study.folder, results.to_json())
     return results
+
+
+def write_page(folder: Path, results: StudyResults, workers: int | None) -> Path | None:
+    """Takes the quick measures and writes the report; None where no model has figures to report."""
+    from unrolled.evidence.quick import analyse_quickly
+    from unrolled.report import write_report
+
+    if not any(model.test_accuracy for model in results.models):
+        return None
+    for sentence in analyse_quickly(folder, num_workers=workers):
+        print(sentence, file=sys.stderr)
+    return write_report(folder)
 
 
 def report_failures(study: Study) -> None:
