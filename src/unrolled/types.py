@@ -47,13 +47,13 @@ class Ragged:
             )
 
     @classmethod
-    def from_lists(cls, sequences: Sequence[Sequence[int]]) -> Ragged:
+    def from_lists(cls, sequences: Sequence[Sequence[int]] | Sequence[NDArray[np.integer]]) -> Ragged:
         """The same sequences, packed. ``sequences`` holds integers that fit int32."""
         offsets = np.zeros(len(sequences) + 1, np.int64)
         np.cumsum([len(sequence) for sequence in sequences], out=offsets[1:])
         values = np.empty(int(offsets[-1]), np.int32)
         for start, stop, sequence in zip(offsets[:-1], offsets[1:], sequences, strict=True):
-            values[start:stop] = sequence
+            values[start:stop] = np.asarray(sequence)
         return cls(values, offsets)
 
     @property

@@ -48,11 +48,11 @@ def serve(
         exports = [_as_export(run, Path(folder) / str(number)) for number, run in enumerate(runs)]
         predictors = [Predictor(export) for export in exports]
 
-    def announce(address: str) -> None:
-        names = ", ".join(predictor.name for predictor in predictors)
-        print(f"{address} serves {names}; Ctrl-C ends it.", file=sys.stderr, flush=True)
+        def announce(address: str) -> None:
+            names = ", ".join(predictor.name for predictor in predictors)
+            print(f"{address} serves {names}; Ctrl-C ends it.", file=sys.stderr, flush=True)
 
-    serve_models(predictors, settings, on_start=announce)
+        serve_models(predictors, settings, on_start=announce)
 
 
 def _as_export(run: Path, destination: Path) -> Path:

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unrolled.deploy.explain import explain
+    from unrolled.deploy.explain import TextExplainer
     from unrolled.deploy.export import export_run
     from unrolled.deploy.predictor import Predictor
     from unrolled.deploy.report import ExportReport
@@ -22,11 +22,11 @@ _HOMES = {
     "Predictor": "unrolled.deploy.predictor",
     "ServerSettings": "unrolled.deploy.server.settings",
     "create_app": "unrolled.deploy.server.app",
-    "explain": "unrolled.deploy.explain",
+    "TextExplainer": "unrolled.deploy.explain",
     "export_run": "unrolled.deploy.export",
 }
 
-__all__ = ["ExportReport", "Predictor", "ServerSettings", "create_app", "explain", "export_run"]
+__all__ = ["ExportReport", "Predictor", "ServerSettings", "TextExplainer", "create_app", "export_run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.deploy.manifest import CONFIG, MODEL
-from unrolled.deploy.onnx_guard import _fields, _message
 from unrolled.deploy.predictor import Predictor
+from unrolled.deploy.wire import fields, message
 from unrolled.types import DoubleArray
 
 _MODEL_GRAPH, _GRAPH_INITIALIZER = 7, 5
@@ -26,15 +26,15 @@ OUT_OF_VOCABULARY = 2
 def read_float_weights(payload: bytes) -> dict[str, NDArray[np.float32]]:
     """The float32 weights of an ONNX file by name."""
     found = {}
-    for field, graph in _fields(memoryview(payload)):
+    for field, graph in fields(memoryview(payload)):
         if field != _MODEL_GRAPH:
             continue
-        for inner, value in _fields(_message(graph)):
+        for inner, value in fields(message(graph)):
             if inner == _GRAPH_INITIALIZER:
                 tensor: dict[int, Any] = {_TENSOR_DIMS: []}
-                for key, part in _fields(_message(value)):
+                for key, part in fields(message(value)):
                     if key == _TENSOR_DIMS:
-                        # Shapes may be written one number at a time or packed; exporters of ours do the first.
+                        # One number at a time, as our exporter writes it; the format knows packed shapes too.
                         tensor[key].append(part)
                     else:
                         tensor[key] = part
@@ -81,11 +81,11 @@ class BackwardThroughTime:
         number = int(self.config["num_layers"])
         for layer in range(1, number):
             inputs = run_cell(cell, inputs, self._layer(layer))[0]
-        states, trace = run_cell(cell, inputs, self._layer(number))
+        trace = run_cell(cell, inputs, self._layer(number))[1]
         kernel = self.weights["output.kernel"]
         slope = kernel[:, 0 if kernel.shape[1] == 1 else target]
-        del states
-        return np.linalg.norm(back_through_cell(cell, trace, self._layer(number), slope), axis=1)
+        slopes = back_through_cell(cell, trace, self._layer(number), slope)
+        return np.asarray(np.linalg.norm(slopes, axis=1))
 
     def scores(self, tokens: NDArray[np.int64]) -> DoubleArray:
         """The logits, float64, by the same walk forward: what ties it to the ONNX runtime's answers."""
@@ -111,7 +111,7 @@ class BackwardThroughTime:
         ids = np.concatenate([np.zeros(front, np.int64), ids])
         steps = self.weights["embedding"][ids]
         if "filters" not in self.config:
-            return steps
+            return np.asarray(steps)
         kernel, bias = self.weights["convolution.kernel"], self.weights["convolution.bias"]
         around = kernel.shape[2] - 1
         padded = np.pad(steps, ((around // 2, around - around // 2), (0, 0)))
@@ -147,7 +147,8 @@ def run_cell(
     state_bias = bias[len(recurrent) :]
     hidden = np.zeros(units) if start is None else start
     memory = np.zeros(units)
-    states, trace = np.empty((len(inputs), units)), []
+    states = np.empty((len(inputs), units))
+    trace: list[Any] = []
     for step, offset in enumerate(offsets):
         product = recurrent @ hidden + state_bias
         previous = hidden

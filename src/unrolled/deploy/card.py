@@ -76,8 +76,8 @@ def _quality(source: RunSource, figures: Figures | None) -> str:
         else "The weights are those of the last epoch, and the test part served as validation: optimistic."
     )
     rows = [
-        f"On {len(source.data.test):,} test items, one run (seed {training['seed']}). The interval covers the",
-        "choice of items, not the luck of training.",
+        f"On {len(source.data.test):,} test items, one run (seed {training['seed']}). The interval covers",
+        "the choice of items, not the luck of training.",
         "",
         "| measure | value |",
         "|---|---|",

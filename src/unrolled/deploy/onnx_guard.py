@@ -7,10 +7,10 @@ domains, functions, and every operator that no exporter of ours writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from unrolled.deploy.manifest import damaged
+from unrolled.deploy.wire import MalformedError, fields, message
 
 OPERATORS = frozenset(
     (
@@ -23,7 +23,6 @@ OPERATORS = frozenset(
 MAX_NODES = 2_000
 MAX_DEPTH = 4
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 # Field numbers of onnx.proto, fixed for good by the format's rules.
 _MODEL_GRAPH, _MODEL_OPSET, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 8, 20, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
@@ -31,10 +30,6 @@ _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 4, 5, 7
 _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
 _TENSOR_EXTERNAL, _TENSOR_LOCATION = 13, 14
 _OPSET_DOMAIN = 1
-
-
-class _MalformedError(Exception):
-    """Bytes that are no protocol buffer, or one that we refuse."""
 
 
 def check_onnx(payload: bytes, path: Path) -> None:
@@ -45,103 +40,63 @@ def check_onnx(payload: bytes, path: Path) -> None:
     """
     try:
         _check_model(memoryview(payload))
-    except _MalformedError as error:
+    except MalformedError as error:
         raise damaged(path, str(error)) from None
 
 
 def _check_model(model: memoryview) -> None:
     graphs = 0
-    for field, value in _fields(model):
+    for field, value in fields(model):
         if field == _MODEL_GRAPH:
             graphs += 1
-            _check_graph(_message(value), 0, [0])
+            _check_graph(message(value), 0, [0])
         elif field == _MODEL_OPSET:
-            for inner, domain in _fields(_message(value)):
+            for inner, domain in fields(message(value)):
                 if inner == _OPSET_DOMAIN:
-                    _check_domain(_message(domain))
+                    _check_domain(message(domain))
         elif field in (_MODEL_TRAINING, _MODEL_FUNCTIONS):
-            raise _MalformedError("the model brings functions or training code of its own")
+            raise MalformedError("the model brings functions or training code of its own")
     if graphs != 1:
-        raise _MalformedError(f"no ONNX model (got {graphs} graphs)")
+        raise MalformedError(f"no ONNX model (got {graphs} graphs)")
 
 
 def _check_graph(graph: memoryview, depth: int, num_nodes: list[int]) -> None:
     if depth > MAX_DEPTH:
-        raise _MalformedError(f"graphs are nested deeper than {MAX_DEPTH}")
-    for field, value in _fields(graph):
+        raise MalformedError(f"graphs are nested deeper than {MAX_DEPTH}")
+    for field, value in fields(graph):
         if field == _GRAPH_NODE:
             num_nodes[0] += 1
             if num_nodes[0] > MAX_NODES:
-                raise _MalformedError(f"more than {MAX_NODES:,} nodes")
-            _check_node(_message(value), depth, num_nodes)
+                raise MalformedError(f"more than {MAX_NODES:,} nodes")
+            _check_node(message(value), depth, num_nodes)
         elif field == _GRAPH_INITIALIZER:
-            _check_tensor(_message(value))
+            _check_tensor(message(value))
         elif field == _GRAPH_SPARSE:
-            raise _MalformedError("sparse weights, which no export holds")
+            raise MalformedError("sparse weights, which no export holds")
 
 
 def _check_node(node: memoryview, depth: int, num_nodes: list[int]) -> None:
-    for field, value in _fields(node):
+    for field, value in fields(node):
         if field == _NODE_DOMAIN:
-            _check_domain(_message(value))
+            _check_domain(message(value))
         elif field == _NODE_OPERATOR:
-            operator = bytes(_message(value)).decode("utf-8", "replace")
+            operator = bytes(message(value)).decode("utf-8", "replace")
             if operator not in OPERATORS:
-                raise _MalformedError(f"an operator that no export holds (got operator={operator[:40]!r})")
+                raise MalformedError(f"an operator that no export holds (got operator={operator[:40]!r})")
         elif field == _NODE_ATTRIBUTE:
-            for inner, part in _fields(_message(value)):
+            for inner, part in fields(message(value)):
                 if inner in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS):
-                    _check_graph(_message(part), depth + 1, num_nodes)
+                    _check_graph(message(part), depth + 1, num_nodes)
                 elif inner in (_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS):
-                    _check_tensor(_message(part))
+                    _check_tensor(message(part))
 
 
 def _check_tensor(tensor: memoryview) -> None:
-    for field, value in _fields(tensor):
+    for field, value in fields(tensor):
         if field == _TENSOR_EXTERNAL or (field == _TENSOR_LOCATION and value != 0):
-            raise _MalformedError("weights are kept in another file")
+            raise MalformedError("weights are kept in another file")
 
 
 def _check_domain(domain: memoryview) -> None:
     if bytes(domain) not in (b"", b"ai.onnx"):
-        raise _MalformedError(f"operators of another domain (got domain={bytes(domain[:40])!r})")
-
-
-def _message(value: int | memoryview) -> memoryview:
-    if isinstance(value, int):
-        raise _MalformedError("no ONNX model: a field is of the wrong kind")
-    return value
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Field number and value of every field: integers for varints, views for everything with a length."""
-    place, end = 0, len(message)
-    while place < end:
-        key, place = _varint(message, place)
-        field, kind = key >> 3, key & 7
-        if kind == _VARINT:
-            number, place = _varint(message, place)
-            yield field, number
-            continue
-        if kind == _BYTES:
-            size, place = _varint(message, place)
-        elif kind in (_FIXED64, _FIXED32):
-            size = 8 if kind == _FIXED64 else 4
-        else:
-            raise _MalformedError("no ONNX model: an unknown kind of field")
-        if size > end - place:
-            raise _MalformedError("no ONNX model: the file is cut short")
-        yield field, message[place : place + size]
-        place += size
-
-
-def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while place < len(message) and shift < 64:
-        byte = message[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place
-        shift += 7
-    raise _MalformedError("no ONNX model: the file is cut short")
+        raise MalformedError(f"operators of another domain (got domain={bytes(domain[:40])!r})")

@@ -241,8 +241,8 @@ def backward(frame: int) -> None:
             zero_rows(count, d_x)
             add_product(count, sum_rows, turned, d_x)
             for slot in range(count):
-                target = words.rows[slot] + shift
-                add_row(features, (target, start_of(d_x) + slot * width * 4, target))
+                onto = words.rows[slot] + shift
+                add_row(features, (onto, start_of(d_x) + slot * width * 4, onto))
             add_panel_outer_product(
                 count, words.rows, start_of(sums), pitch, start_of(d_panel), (features, columns)
             )

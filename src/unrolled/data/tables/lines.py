@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +38,8 @@ class Lines:
         self.path, self.where = path, where
         self.had_mark = check_start(path, where)
         encoding = "utf-8-sig" if self.had_mark else "utf-8"
-        self._stream = path.open(encoding=encoding, newline=newline)
+        self._bytes = path.open("rb")
+        self._stream = io.TextIOWrapper(self._bytes, encoding=encoding, newline=newline)
 
     def __enter__(self) -> Lines:
         return self
@@ -68,7 +70,7 @@ class Lines:
 
     def position(self) -> int:
         """Bytes read so far, with what was read ahead."""
-        return self._stream.buffer.tell()
+        return self._bytes.tell()
 
     def notices(self) -> list[str]:
         """What was tolerated, as sentences."""

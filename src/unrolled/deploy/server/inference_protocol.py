@@ -103,8 +103,9 @@ def _data_of(inputs: Any) -> list[Any]:
         if not all(isinstance(entry, list) and len(entry) == 1 for entry in data):
             raise Problem(422, "inputs[0].data is ragged", "one text to a row")
         data = [entry[0] for entry in data]
-    counts = isinstance(shape, list) and all(type(size) is int and 0 <= size < 2**31 for size in shape)
-    if not counts or not 1 <= len(shape) <= 2 or math.prod(shape) != len(data):
+    sizes = shape if isinstance(shape, list) else []
+    counts = all(type(size) is int and 0 <= size < 2**31 for size in sizes)
+    if not counts or not 1 <= len(sizes) <= 2 or math.prod(sizes) != len(data):
         raise Problem(422, "inputs[0].shape does not fit the data", f"[{len(data)}]")
     return data
 
