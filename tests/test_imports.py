@@ -20,11 +20,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kernels": set(),
     "layers": {"kernels"},
     "models": {"layers", "data"},
-    "training": {"models", "data"},
+    "training": {"layers", "models", "data"},
     "evidence": {"data", "models", "training"},
     "estimators": {"data", "models", "training"},
     "report": {"evidence", "data", "training"},
-    "deploy": {"models", "data"},
+    "deploy": {"data", "layers", "models"},
     "cli": {"data", "kernels", "layers", "models", "training", "evidence", "report", "deploy", "estimators"},
 }
 """Each room's neighbours, besides itself and the base; ``docs/architecture.md`` draws the same arrows."""

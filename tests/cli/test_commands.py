@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -176,9 +175,11 @@ def test_two_studies_in_one_folder_and_ctrl_c(table: Path, tmp_path: Path) -> No
             str(tmp_path),
         ),
     ]
-    # A shell that runs in the background has its children ignore Ctrl-C; a terminal's do not.
-    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ, preexec_fn=heed)
+    # A shell that runs in the background has its children ignore Ctrl-C; a terminal's do not. A child starts
+    # with the default action for every signal that its parent handles; a hook before its start would fork.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
+    signal.signal(signal.SIGINT, before)
     try:
         history = tmp_path / "runs" / "embedding_dense-seed0" / "history.json"
         while not history.exists():

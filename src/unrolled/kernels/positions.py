@@ -240,9 +240,9 @@ def backward(frame: int) -> None:
             turn(width, columns, start_of(panel), pitch, start_of(turned))
             zero_rows(count, d_x)
             add_product(count, sum_rows, turned, d_x)
-            for slot in range(count):
-                onto = words.rows[slot] + shift
-                add_row(features, (onto, start_of(d_x) + slot * width * 4, onto))
+            for word in range(count):
+                onto = words.rows[word] + shift
+                add_row(features, (onto, start_of(d_x) + word * width * 4, onto))
             add_panel_outer_product(
                 count, words.rows, start_of(sums), pitch, start_of(d_panel), (features, columns)
             )
