@@ -25,7 +25,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "estimators": {"data", "models", "training"},
     "report": {"evidence", "data", "training"},
     "deploy": {"data", "layers", "models"},
-    "cli": {"data", "kernels", "layers", "models", "training", "evidence", "report", "deploy", "estimators"},
+    "benchmark": {"data", "kernels", "layers", "models", "training", "evidence"},
+    "cli": {
+        "data",
+        "kernels",
+        "layers",
+        "models",
+        "training",
+        "evidence",
+        "report",
+        "deploy",
+        "estimators",
+        "benchmark",
+    },
 }
 """Each room's neighbours, besides itself and the base; ``docs/architecture.md`` draws the same arrows."""
 

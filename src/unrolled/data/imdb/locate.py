@@ -55,16 +55,28 @@ def locate() -> Location:
         DataError: ``UNROLLED_DATA`` names no folder, or a published file is altered.
         MachineError: there is no copy and it cannot be fetched.
     """
+    location = find_copy()
+    if location is not None:
+        _check(location)
+        return location
+    from unrolled.data.imdb.download import download
+
+    return Location("tokens", download(cache_folder(KIND)))
+
+
+def find_copy() -> Location | None:
+    """The copy that :func:`locate` would check and use, without the network; None when there is none.
+
+    Raises:
+        DataError: ``UNROLLED_DATA`` names no folder.
+    """
     for folder in _folders():
         location = find_in(folder)
         if location is None and all((folder / f"{part}.parquet").is_file() for part in ("train", "test")):
             location = Location("tables", folder)
         if location is not None:
-            _check(location)
             return location
-    from unrolled.data.imdb.download import download
-
-    return Location("tokens", download(cache_folder(KIND)))
+    return None
 
 
 def find_word_index(tokens: Path) -> Path | None:

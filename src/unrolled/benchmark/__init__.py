@@ -1,0 +1,1 @@
+"""Whether this machine has in order what the package uses."""
