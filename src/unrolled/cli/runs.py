@@ -21,6 +21,9 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Instead of what the protocol prescribes.")
     ] = None,
+    threads: Annotated[
+        int, typer.Option(min=1, max=255, help="Threads of the run; equal bits for equal numbers.")
+    ] = 1,
     text_column: Annotated[str | None, typer.Option(help="Column that holds the texts.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column that holds the labels.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record on standard output.")] = False,
@@ -39,6 +42,8 @@ def train(
             data, protocol=wanted, columns={"text_column": text_column, "label_column": label_column}
         )
         plan = plan_runs(architectures, encoded, wanted, num_seeds=1, first_seed=seed, epochs=epochs)[0]
+        training = plan.training.model_copy(update={"threads": threads})
+        plan = plan.model_copy(update={"training": training})
         study = prepare_run(folder, encoded, vocabulary, wanted, plan)
         watch(study, num_workers=1)
         record = study.run(study.plans[0]).record

@@ -11,10 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.kernels.bridge import address_of, answers_metadata, argument, flags, floats1, result
+from unrolled.kernels.bridge import (
+    BUFFER_DIMENSIONS,
+    BUFFER_RANK,
+    address_of,
+    argument,
+    floats1,
+    result,
+    word,
+)
 from unrolled.kernels.compiled import compiled
 from unrolled.kernels.lanes import Lanes, elementwise
 from unrolled.kernels.products import start_of
+from unrolled.kernels.tasks import entry
 
 # Numbers in a stretch: the rows of constants that go with it stay in the first-level cache.
 STRETCH = 1024
@@ -32,14 +41,23 @@ _step = elementwise("adam", _update, 8)
 
 
 @compiled
+def _count_numbers(buffer: int) -> int:
+    """The numbers in an array of any rank."""
+    count = np.int64(1)
+    for axis in range(word(buffer, BUFFER_RANK)):
+        count *= word(word(buffer, BUFFER_DIMENSIONS), 8 * axis)
+    return count  # type: ignore[return-value]
+
+
+@compiled
 def forward(frame: int) -> None:
     """Runs the step: the arguments and results of one custom call.
 
     Arguments: weights, momentum, velocity and gradient, of one shape, and the constants α, 1 - β₁, 1 - β₂,
-    ε. Results: weights, momentum and velocity, which may lie where the arguments do. The call's attribute is
-    the number of weights; of the arrays, only where they begin is read.
+    ε. Results: weights, momentum and velocity, which may lie where the arguments do. Of the arrays, whose
+    rank may be any, only the number of their numbers and where they begin is read.
     """
-    size = flags(frame)
+    size = _count_numbers(argument(frame, 0))
     w, m, v = floats1(argument(frame, 0)), floats1(argument(frame, 1)), floats1(argument(frame, 2))
     g, constants = floats1(argument(frame, 3)), floats1(argument(frame, 4))
     new_w, new_m, new_v = floats1(result(frame, 0)), floats1(result(frame, 1)), floats1(result(frame, 2))
@@ -54,9 +72,9 @@ def forward(frame: int) -> None:
         _step(count, sources + numbers + targets)
 
 
+_enter_forward = entry("adam_forward", forward)
+
+
 def handle_forward(frame: Any) -> int:
     """XLA's entry to :func:`forward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
-    at = address_of(frame)
-    if not answers_metadata(at):
-        forward(at)
-    return 0
+    return _enter_forward(address_of(frame))

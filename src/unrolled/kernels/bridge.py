@@ -45,27 +45,59 @@ LAYOUT = {
         "attrs",
         "future",
     ),
+    "XLA_FFI_ThreadPool_Schedule_Args": ("struct_size", "extension_start", "ctx", "task", "data"),
+    "XLA_FFI_Future_Create_Args": ("struct_size", "extension_start", "future"),
+    "XLA_FFI_Future_SetAvailable_Args": ("struct_size", "extension_start", "future"),
+    "XLA_FFI_Error_Destroy_Args": ("struct_size", "extension_start", "error"),
+    "XLA_FFI_Api": ("struct_size", "extension_start", "api_version", "internal_api"),
     "XLA_FFI_Metadata": ("struct_size", "api_version", "traits", "state_type_id"),
     "XLA_FFI_Metadata_Extension": ("extension_base", "metadata"),
 }
+# The functions that XLA offers, in the order of its table, which begins after the fields above.
+FUNCTIONS = (
+    "Error_Create",
+    "Error_GetMessage",
+    "Error_Destroy",
+    "Handler_Register",
+    "Stream_Get",
+    "Type_Register",
+    "ExecutionContext_Get",
+    "State_Set",
+    "State_Get",
+    "DeviceMemory_Allocate",
+    "DeviceMemory_Free",
+    "ThreadPool_Schedule",
+    "ThreadPool_NumThreads",
+    "Future_Create",
+    "Future_SetAvailable",
+)
 _METADATA_EXTENSION = 1
 
-_FRAME_EXTENSION, _FRAME_ARGUMENTS, _FRAME_RESULTS, _FRAME_ATTRIBUTES = 8, 72, 112, 160
+_FRAME_EXTENSION, _FRAME_ATTRIBUTES = 8, 160
+FRAME_API, FRAME_CONTEXT, FRAME_FUTURE, FRAME_BYTES = 16, 24, 168, 176
+FRAME_NUM_ARGUMENTS, FRAME_ARGUMENTS, FRAME_NUM_RESULTS, FRAME_RESULTS = 56, 72, 96, 112
+_FIRST_FUNCTION = 48
+API_ERROR_DESTROY, API_SCHEDULE, API_FUTURE_CREATE, API_FUTURE_SET_AVAILABLE = (
+    _FIRST_FUNCTION + 8 * FUNCTIONS.index(name)
+    for name in ("Error_Destroy", "ThreadPool_Schedule", "Future_Create", "Future_SetAvailable")
+)
 _SCALAR_VALUE = 8
 _EXTENSION_TYPE, _EXTENSION_METADATA = 8, 24
 _METADATA_MAJOR, _METADATA_MINOR, _METADATA_TRAITS = 24, 28, 32
-_BUFFER_DATA, _BUFFER_DIMENSIONS = 24, 40
+BUFFER_TYPE, BUFFER_DATA, BUFFER_RANK, BUFFER_DIMENSIONS, BUFFER_BYTES = 16, 24, 32, 40, 48
+BOOLEAN = 1
 
 
-def _read(builder: ir.IRBuilder, at: ir.Value, offset: int | ir.Value, bits: int = 64) -> ir.Value:
+def read_integer(builder: ir.IRBuilder, at: ir.Value, offset: int | ir.Value, bits: int = 64) -> ir.Value:
     """The integer that lies ``offset`` bytes after the address ``at``."""
     place = builder.add(at, INT64(offset) if isinstance(offset, int) else offset)
     return builder.load(builder.inttoptr(place, ir.IntType(bits).as_pointer()))
 
 
-def _write(builder: ir.IRBuilder, value: int, at: ir.Value, offset: int) -> None:
-    place = builder.add(at, INT64(offset))
-    builder.store(ir.IntType(32)(value), builder.inttoptr(place, ir.IntType(32).as_pointer()))
+def write_integer(builder: ir.IRBuilder, value: ir.Value, at: ir.Value, offset: int | ir.Value) -> None:
+    """Stores an integer of any width ``offset`` bytes after the address ``at``."""
+    place = builder.add(at, INT64(offset) if isinstance(offset, int) else offset)
+    builder.store(value, builder.inttoptr(place, value.type.as_pointer()))
 
 
 # Each of the following is emitted in place: as compiled functions of their own they would add a third to the
@@ -77,28 +109,52 @@ def _record_of(list_offset: int) -> Any:
     def record(_typing: Any, frame: Any, index: Any) -> Any:
         def codegen(_context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
             frame, index = arguments
-            return _read(builder, _read(builder, frame, list_offset), builder.mul(index, INT64(8)))
+            return read_integer(
+                builder, read_integer(builder, frame, list_offset), builder.mul(index, INT64(8))
+            )
 
         return types.int64(types.int64, types.int64), codegen
 
     return record
 
 
-argument = _record_of(_FRAME_ARGUMENTS)
+argument = _record_of(FRAME_ARGUMENTS)
 """``argument(frame, index)``: the address of an argument's buffer record."""
-result = _record_of(_FRAME_RESULTS)
+result = _record_of(FRAME_RESULTS)
 """``result(frame, index)``: the address of a result's buffer record."""
 
 
+def emit_attribute(builder: ir.IRBuilder, frame: ir.Value, place: int) -> ir.Value:
+    """An int64 among the call's attributes, which XLA sorts by name."""
+    scalar = read_integer(builder, read_integer(builder, frame, _FRAME_ATTRIBUTES), 8 * place)
+    return read_integer(builder, read_integer(builder, scalar, _SCALAR_VALUE), 0)
+
+
+def _attribute(place: int) -> Any:
+    @intrinsic  # type: ignore[untyped-decorator]
+    def attribute(_typing: Any, frame: Any) -> Any:
+        def codegen(_context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
+            return emit_attribute(builder, arguments[0], place)
+
+        return types.int64(types.int64), codegen
+
+    return attribute
+
+
+flags = _attribute(0)
+"""``flags(frame)``: what is asked of the kernel, in the bits of :mod:`unrolled.kernels.flags`."""
+roles = _attribute(1)
+"""``roles(frame)``: how the buffers of a call in parts are dealt out."""
+
+
 @intrinsic  # type: ignore[untyped-decorator]
-def flags(_typing: Any, frame: Any) -> Any:
-    """``flags(frame)``: the call's only attribute, an int64."""
+def word(_typing: Any, address: Any, offset: Any) -> Any:
+    """``word(address, offset)``: the int64 that lies there."""
 
     def codegen(_context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
-        scalar = _read(builder, _read(builder, arguments[0], _FRAME_ATTRIBUTES), 0)
-        return _read(builder, _read(builder, scalar, _SCALAR_VALUE), 0)
+        return read_integer(builder, *arguments)
 
-    return types.int64(types.int64), codegen
+    return types.int64(types.int64, types.int64), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -111,25 +167,24 @@ def address_of(_typing: Any, pointer: Any) -> Any:
     return types.int64(types.voidptr), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def answers_metadata(_typing: Any, frame: Any) -> Any:
-    """``answers_metadata(frame)``: whether XLA only asked for the version; the answer is then written."""
-
-    def codegen(_context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
+def emit_answers_metadata(builder: ir.IRBuilder, frame: ir.Value) -> ir.Value:
+    """Whether XLA only asks for the version, one bit; the answer is then written."""
+    with builder.goto_entry_block():
         asked = builder.alloca(ir.IntType(1))
-        builder.store(ir.IntType(1)(0), asked)
-        extension = _read(builder, arguments[0], _FRAME_EXTENSION)
-        with builder.if_then(builder.icmp_signed("!=", extension, INT64(0))):
-            kind = _read(builder, extension, _EXTENSION_TYPE, 32)
-            with builder.if_then(builder.icmp_signed("==", kind, kind.type(_METADATA_EXTENSION))):
-                metadata = _read(builder, extension, _EXTENSION_METADATA)
-                _write(builder, API_MAJOR, metadata, _METADATA_MAJOR)
-                _write(builder, OLDEST_MINOR, metadata, _METADATA_MINOR)
-                _write(builder, 0, metadata, _METADATA_TRAITS)
-                builder.store(ir.IntType(1)(1), asked)
-        return builder.load(asked)
-
-    return types.boolean(types.int64), codegen
+    builder.store(ir.IntType(1)(0), asked)
+    extension = read_integer(builder, frame, _FRAME_EXTENSION)
+    with builder.if_then(builder.icmp_signed("!=", extension, INT64(0))):
+        kind = read_integer(builder, extension, _EXTENSION_TYPE, 32)
+        with builder.if_then(builder.icmp_signed("==", kind, kind.type(_METADATA_EXTENSION))):
+            metadata = read_integer(builder, extension, _EXTENSION_METADATA)
+            for value, offset in (
+                (API_MAJOR, _METADATA_MAJOR),
+                (OLDEST_MINOR, _METADATA_MINOR),
+                (0, _METADATA_TRAITS),
+            ):
+                write_integer(builder, ir.IntType(32)(value), metadata, offset)
+            builder.store(ir.IntType(1)(1), asked)
+    return builder.load(asked)
 
 
 def _array_of(kind: Any, rank: int) -> Any:
@@ -139,14 +194,14 @@ def _array_of(kind: Any, rank: int) -> Any:
     @intrinsic  # type: ignore[untyped-decorator]
     def array(_typing: Any, buffer: Any) -> Any:
         def codegen(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
-            dimensions = _read(builder, arguments[0], _BUFFER_DIMENSIONS)
-            shape = [_read(builder, dimensions, 8 * axis) for axis in range(rank)]
+            dimensions = read_integer(builder, arguments[0], BUFFER_DIMENSIONS)
+            shape = [read_integer(builder, dimensions, 8 * axis) for axis in range(rank)]
             size = INT64(kind.bitwidth // 8)
             strides = [size]
             for length in reversed(shape[1:]):
                 strides.insert(0, builder.mul(strides[0], length))
             pointer = context.get_data_type(kind).as_pointer()
-            data = builder.inttoptr(_read(builder, arguments[0], _BUFFER_DATA), pointer)
+            data = builder.inttoptr(read_integer(builder, arguments[0], BUFFER_DATA), pointer)
             made = make_array(array_type)(context, builder)
             populate_array(made, data=data, shape=shape, strides=strides, itemsize=size, meminfo=None)
             return made._getvalue()
@@ -183,6 +238,14 @@ def check_header(text: str) -> None:
             action="a jaxlib that this release was tested with",
         )
     without_comments = re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
+    table = tuple(re.findall(r"_XLA_FFI_API_STRUCT_FIELD\(XLA_FFI_(\w+)\);", without_comments))
+    if table[: len(FUNCTIONS)] != FUNCTIONS:
+        raise MachineError(
+            "jaxlib",
+            f"the functions of its custom-call interface have changed in version {found}",
+            expected=", ".join(FUNCTIONS),
+            action="a jaxlib that this release was tested with",
+        )
     for struct, expected in LAYOUT.items():
         body = re.search(rf"struct {struct} {{(.*?)}}", without_comments, flags=re.DOTALL)
         fields = tuple(re.findall(r"(\w+)\s*;", body.group(1))) if body else ()

@@ -11,22 +11,24 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from unrolled.kernels import programs
-from unrolled.kernels.flags import KEEP, MASKED, RELU, SIZE_SHIFT
+from unrolled.kernels.flags import (
+    KEEP,
+    MASKED,
+    MOST_SIZE,
+    RELU,
+    ROLE_PART,
+    ROLE_ROWS,
+    ROLE_WHOLE,
+    SIZE_SHIFT,
+)
+from unrolled.kernels.parts import call, num_parts, num_threads, total
 
 Array: TypeAlias = jax.Array
 Arrays: TypeAlias = tuple[Array, ...]
 
-
-def _call(
-    kernel: str, direction: str, results: Sequence[tuple[int, ...]], flags: int, arguments: Arrays
-) -> Arrays:
-    programs.load(kernel)
-    shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in results]
-    target = jax.ffi.ffi_call(f"unrolled_{kernel}_{direction}", shapes, vmap_method="sequential")
-    return tuple(target(*arguments, flags=np.int64(flags)))
+# Adam over fewer weights is over before a second thread has begun.
+WORTH_PARTS = 1 << 18
 
 
 def phrases(
@@ -62,12 +64,20 @@ def _phrases_forward(flags: int, table: Array, kernel: Array, bias: Array, token
 
     batch, time = tokens.shape
     taps, _, filters = kernel.shape
-    size = flags >> SIZE_SHIFT
+    size = flags >> SIZE_SHIFT & MOST_SIZE
     windows = -(-time // size) if flags & MASKED else time // size
     results: list[tuple[int, ...]] = [(batch, windows, filters)]
     if flags & KEEP:
         results.append((min(table.shape[0], batch * time), -(-taps * filters // WIDTH) * WIDTH))
-    return _call("phrases", "forward", results, flags, (table, kernel, bias, tokens))
+    return call(
+        "phrases_forward",
+        flags,
+        (table, kernel, bias, tokens),
+        results,
+        parts=num_parts(batch),
+        argument_roles=(ROLE_WHOLE, ROLE_WHOLE, ROLE_WHOLE, ROLE_ROWS),
+        result_roles=(ROLE_ROWS, ROLE_PART)[: len(results)],
+    )
 
 
 def _phrases_keeping(
@@ -78,9 +88,18 @@ def _phrases_keeping(
 
 
 def _phrases_backward(flags: int, saved: Arrays, gradient: Array) -> tuple[Any, ...]:
-    table, kernel = saved[:2]
-    results = [table.shape, kernel.shape, kernel.shape[2:]]
-    return *_call("phrases", "backward", results, flags, (*saved, gradient)), None
+    table, kernel, tokens = saved[:3]
+    parts = num_parts(tokens.shape[0])
+    found = call(
+        "phrases_backward",
+        flags,
+        (*saved, gradient),
+        [table.shape, kernel.shape, kernel.shape[2:]],
+        parts=parts,
+        argument_roles=(ROLE_WHOLE, ROLE_WHOLE, ROLE_ROWS, ROLE_ROWS, ROLE_PART, ROLE_ROWS),
+        result_roles=(ROLE_PART,) * 3,
+    )
+    return *(total(each, parts) for each in found), None
 
 
 _phrases.defvjp(_phrases_keeping, _phrases_backward)
@@ -104,7 +123,7 @@ def positions(table: Array, kernel: Array, tokens: Array, *, masked: bool) -> Ar
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _positions(flags: int, table: Array, kernel: Array, tokens: Array) -> Array:
     results = [(tokens.shape[0], kernel.shape[1])]
-    return _call("positions", "forward", results, flags, (table, kernel, tokens))[0]
+    return _whole("positions_forward", flags, (table, kernel, tokens), results)[0]
 
 
 def _positions_keeping(flags: int, table: Array, kernel: Array, tokens: Array) -> tuple[Array, Arrays]:
@@ -113,7 +132,13 @@ def _positions_keeping(flags: int, table: Array, kernel: Array, tokens: Array) -
 
 def _positions_backward(flags: int, saved: Arrays, gradient: Array) -> tuple[Any, ...]:
     results = [array.shape for array in saved[:2]]
-    return *_call("positions", "backward", results, flags, (*saved, gradient)), None
+    return *_whole("positions_backward", flags, (*saved, gradient), results), None
+
+
+def _whole(target: str, flags: int, arguments: Arrays, results: Sequence[tuple[int, ...]]) -> Arrays:
+    """A call on one thread: its largest result would be twice as large in parts."""
+    roles = (ROLE_WHOLE,) * len(arguments), (ROLE_WHOLE,) * len(results)
+    return call(target, flags, arguments, results, parts=1, argument_roles=roles[0], result_roles=roles[1])
 
 
 _positions.defvjp(_positions_keeping, _positions_backward)
@@ -132,10 +157,15 @@ def adam(weights: Array, momentum: Array, velocity: Array, gradient: Array, cons
     Returns:
         The new weights, momentum and velocity.
     """
-    programs.load("adam")
-    shape = jax.ShapeDtypeStruct(weights.shape, jnp.float32)
-    aliases = {0: 0, 1: 1, 2: 2}
-    target = jax.ffi.ffi_call("unrolled_adam_forward", [shape] * 3, input_output_aliases=aliases)
     numbers = jnp.stack([jnp.asarray(number, jnp.float32) for number in constants])
     # Seen as one row, the arrays would no longer be those that XLA may overwrite.
-    return tuple(target(weights, momentum, velocity, gradient, numbers, flags=np.int64(weights.size)))
+    return call(
+        "adam_forward",
+        0,
+        (weights, momentum, velocity, gradient, numbers),
+        [weights.shape] * 3,
+        parts=min(num_threads(), weights.shape[0]) if weights.size >= WORTH_PARTS else 1,
+        argument_roles=(*(ROLE_ROWS,) * 4, ROLE_WHOLE),
+        result_roles=(ROLE_ROWS,) * 3,
+        aliases={0: 0, 1: 1, 2: 2},
+    )

@@ -15,7 +15,6 @@ import numpy as np
 from unrolled.kernels.activations import sigmoid, tanh
 from unrolled.kernels.bridge import (
     address_of,
-    answers_metadata,
     argument,
     bytes2,
     flags,
@@ -59,6 +58,7 @@ from unrolled.kernels.sources import (
     put_gradients,
     put_projections,
 )
+from unrolled.kernels.tasks import entry
 
 GATES = 3
 # What the backward pass needs of a real step, in units of the state: z, r, g, r h, h.
@@ -245,17 +245,17 @@ def backward(frame: int) -> None:
     put_rows(d_h, order, floats2(result(frame, 5)))
 
 
+_enter_forward = entry("gru_reset_before_forward", forward)
+
+
 def handle_forward(frame: Any) -> int:
     """XLA's entry to :func:`forward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
-    at = address_of(frame)
-    if not answers_metadata(at):
-        forward(at)
-    return 0
+    return _enter_forward(address_of(frame))
+
+
+_enter_backward = entry("gru_reset_before_backward", backward)
 
 
 def handle_backward(frame: Any) -> int:
     """XLA's entry to :func:`backward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
-    at = address_of(frame)
-    if not answers_metadata(at):
-        backward(at)
-    return 0
+    return _enter_backward(address_of(frame))

@@ -17,7 +17,6 @@ import numpy as np
 
 from unrolled.kernels.bridge import (
     address_of,
-    answers_metadata,
     argument,
     flags,
     floats1,
@@ -27,7 +26,7 @@ from unrolled.kernels.bridge import (
     result,
 )
 from unrolled.kernels.compiled import compiled
-from unrolled.kernels.flags import KEEP, MASKED, RELU, SIZE_SHIFT
+from unrolled.kernels.flags import KEEP, MASKED, MOST_SIZE, RELU, SIZE_SHIFT
 from unrolled.kernels.lanes import elementwise
 from unrolled.kernels.products import (
     CHUNK,
@@ -42,6 +41,7 @@ from unrolled.kernels.products import (
     zero_rows,
 )
 from unrolled.kernels.schedule import point_at_rows
+from unrolled.kernels.tasks import entry
 from unrolled.types import FloatArray, IntArray, LongArray
 
 larger_row = elementwise("larger_row", lambda a, b: (a.larger(b),), 2)
@@ -81,7 +81,7 @@ def read_tokens(tokens: IntArray, table: FloatArray, kernel: FloatArray, mode: i
     """The distinct rows in the order in which they are first read; tokens are moved into the table."""
     batch, time = tokens.shape
     num_rows, taps, masked = table.shape[0], kernel.shape[0], mode & MASKED != 0
-    low, size = (taps - 1) // 2, mode >> SIZE_SHIFT
+    low, size = (taps - 1) // 2, mode >> SIZE_SHIFT & MOST_SIZE
     slot_of = np.full(num_rows, np.int32(-1))
     slots = np.empty((batch, time), np.int32)
     rows = np.empty(min(num_rows, batch * time), np.int64)
@@ -291,17 +291,17 @@ def _finish(reading: Reading, matrix: FloatArray, sums: FloatArray, shift: int, 
             copy_row(filters, (at, start_of(d_kernel) + (tap * features + feature) * filters * 4))
 
 
+_enter_forward = entry("phrases_forward", forward)
+
+
 def handle_forward(frame: Any) -> int:
     """XLA's entry to :func:`forward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
-    at = address_of(frame)
-    if not answers_metadata(at):
-        forward(at)
-    return 0
+    return _enter_forward(address_of(frame))
+
+
+_enter_backward = entry("phrases_backward", backward)
 
 
 def handle_backward(frame: Any) -> int:
     """XLA's entry to :func:`backward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
-    at = address_of(frame)
-    if not answers_metadata(at):
-        backward(at)
-    return 0
+    return _enter_backward(address_of(frame))

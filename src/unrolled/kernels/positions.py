@@ -15,7 +15,6 @@ import numpy as np
 
 from unrolled.kernels.bridge import (
     address_of,
-    answers_metadata,
     argument,
     flags,
     floats2,
@@ -35,6 +34,7 @@ from unrolled.kernels.products import (
     zero_rows,
 )
 from unrolled.kernels.schedule import point_at_rows
+from unrolled.kernels.tasks import entry
 from unrolled.types import FloatArray, IntArray, LongArray
 
 
@@ -251,17 +251,17 @@ def backward(frame: int) -> None:
             copy_row(units, (start_of(d_panel) + feature * pitch * 4, at))
 
 
+_enter_forward = entry("positions_forward", forward)
+
+
 def handle_forward(frame: Any) -> int:
     """XLA's entry to :func:`forward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
-    at = address_of(frame)
-    if not answers_metadata(at):
-        forward(at)
-    return 0
+    return _enter_forward(address_of(frame))
+
+
+_enter_backward = entry("positions_backward", backward)
 
 
 def handle_backward(frame: Any) -> int:
     """XLA's entry to :func:`backward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
-    at = address_of(frame)
-    if not answers_metadata(at):
-        backward(at)
-    return 0
+    return _enter_backward(address_of(frame))

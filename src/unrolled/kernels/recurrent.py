@@ -18,22 +18,22 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from unrolled.kernels import programs
-from unrolled.kernels.flags import BACKWARDS, EVERY_CELL, EVERY_OUTPUT, FOLDED, KEEP, SCALED
+from unrolled.kernels.flags import (
+    BACKWARDS,
+    EVERY_CELL,
+    EVERY_OUTPUT,
+    FOLDED,
+    KEEP,
+    ROLE_PART,
+    ROLE_ROWS,
+    ROLE_WHOLE,
+    SCALED,
+)
+from unrolled.kernels.parts import call, num_parts, total
 
 Array: TypeAlias = jax.Array
 Arrays: TypeAlias = tuple[Array, ...]
-
-
-def _call(
-    kernel: str, direction: str, results: list[tuple[int, ...]], flags: int, arguments: Arrays
-) -> Arrays:
-    programs.load(kernel)
-    shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in results]
-    target = jax.ffi.ffi_call(f"unrolled_{kernel}_{direction}", shapes, vmap_method="sequential")
-    return tuple(target(*arguments, flags=np.int64(flags)))
 
 
 class Lookup(NamedTuple):
@@ -95,39 +95,70 @@ def _run(
     tokens: Array,
     factors: Array,
 ) -> tuple[Arrays, Arrays]:
-    return _forward(kernel, flags, (inputs, *weights, *states, mask, tokens, factors), len(states))[:2]
+    return _forward(kernel, flags, inputs, weights, states, mask, tokens, factors)[:2]
 
 
-def _forward(kernel: str, flags: int, arguments: Arrays, num_states: int) -> tuple[Arrays, Arrays, Arrays]:
+def _parts(flags: int, inputs: Array, weights: Arrays, states: Arrays, mask: Array) -> tuple[int, list[int]]:
+    """In how many parts a call is worth making, and the roles of inputs, weights, states and what follows."""
+    table = flags & (FOLDED | SCALED)
+    roles = [ROLE_WHOLE if table else ROLE_ROWS, *[ROLE_WHOLE] * len(weights), *[ROLE_ROWS] * len(states)]
+    of_tokens = ROLE_ROWS if table else ROLE_WHOLE
+    of_factors = ROLE_ROWS if flags & SCALED else ROLE_WHOLE
+    return num_parts(mask.shape[0]), [*roles, ROLE_ROWS, of_tokens, of_factors]
+
+
+def _forward(
+    kernel: str, flags: int, inputs: Array, weights: Arrays, states: Arrays, *rest: Array
+) -> tuple[Arrays, Arrays, Arrays]:
     """The last states, what comes of every step, and what the gradient needs (nothing without KEEP)."""
-    *_, mask, _, _ = arguments
+    mask = rest[0]
     batch, time = mask.shape
-    units = arguments[2].shape[0]
+    units = weights[1].shape[0]
     num_every = bool(flags & EVERY_OUTPUT) + bool(flags & EVERY_CELL)
-    results: list[tuple[int, ...]] = [(batch, units)] * num_states + [(batch, time, units)] * num_every
+    results: list[tuple[int, ...]] = [(batch, units)] * len(states) + [(batch, time, units)] * num_every
     if flags & KEEP:
         results.append((batch * time, import_module(f"unrolled.kernels.{kernel}").KEPT * units))
-    found = _call(kernel, "forward", results, flags, arguments)
-    first = num_states + num_every
-    return found[:num_states], found[num_states:first], found[first:]
+    parts, roles = _parts(flags, inputs, weights, states, mask)
+    found = call(
+        f"{kernel}_forward",
+        flags,
+        (inputs, *weights, *states, *rest),
+        results,
+        parts=parts,
+        argument_roles=roles,
+        result_roles=[ROLE_ROWS] * len(results),
+    )
+    first = len(states) + num_every
+    return found[: len(states)], found[len(states) : first], found[first:]
 
 
 def _forward_keeping(
     kernel: str, flags: int, inputs: Array, weights: Arrays, states: Arrays, *rest: Array
 ) -> tuple[tuple[Arrays, Arrays], Any]:
-    arguments = (inputs, *weights, *states, *rest)
-    last, every, kept = _forward(kernel, flags | KEEP, arguments, len(states))
+    last, every, kept = _forward(kernel, flags | KEEP, inputs, weights, states, *rest)
     return (last, every), (inputs, weights, states, rest, kept)
 
 
 def _backward(kernel: str, flags: int, saved: Any, gradients: tuple[Arrays, Arrays]) -> tuple[Any, ...]:
     inputs, weights, states, rest, kept = saved
     of_states, of_every = gradients
-    results = [array.shape for array in (inputs, *weights, *states)]
-    arguments = (inputs, *weights, *states, *rest, *kept, *of_states, *of_every)
-    found = _call(kernel, "backward", results, flags, arguments)
+    parts, roles = _parts(flags, inputs, weights, states, rest[0])
+    given = (*kept, *of_states, *of_every)
+    # A table's gradient comes once for each part, that of dense inputs sequence by sequence.
+    of_inputs = ROLE_PART if roles[0] == ROLE_WHOLE else ROLE_ROWS
+    of_weights = [ROLE_PART] * len(weights)
+    found = call(
+        f"{kernel}_backward",
+        flags,
+        (inputs, *weights, *states, *rest, *given),
+        [array.shape for array in (inputs, *weights, *states)],
+        parts=parts,
+        argument_roles=[*roles, *[ROLE_ROWS] * len(given)],
+        result_roles=[of_inputs, *of_weights, *[ROLE_ROWS] * len(states)],
+    )
     last = 1 + len(weights)
-    return found[0], found[1:last], found[last:], None, None, None
+    d_inputs = total(found[0], parts) if of_inputs == ROLE_PART else found[0]
+    return d_inputs, tuple(total(each, parts) for each in found[1:last]), found[last:], None, None, None
 
 
 _run.defvjp(_forward_keeping, _backward)

@@ -12,7 +12,6 @@ import numpy as np
 from unrolled.kernels.activations import tanh
 from unrolled.kernels.bridge import (
     address_of,
-    answers_metadata,
     argument,
     bytes2,
     flags,
@@ -56,6 +55,7 @@ from unrolled.kernels.sources import (
     put_gradients,
     put_projections,
 )
+from unrolled.kernels.tasks import entry
 
 # What the backward pass needs of a real step, in units of the state: h'.
 KEPT = 1
@@ -172,17 +172,17 @@ def backward(frame: int) -> None:
     put_rows(d_h, order, floats2(result(frame, 4)))
 
 
+_enter_forward = entry("simple_rnn_forward", forward)
+
+
 def handle_forward(frame: Any) -> int:
     """XLA's entry to :func:`forward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
-    at = address_of(frame)
-    if not answers_metadata(at):
-        forward(at)
-    return 0
+    return _enter_forward(address_of(frame))
+
+
+_enter_backward = entry("simple_rnn_backward", backward)
 
 
 def handle_backward(frame: Any) -> int:
     """XLA's entry to :func:`backward`; compiled and cached by :mod:`unrolled.kernels.programs`."""
-    at = address_of(frame)
-    if not answers_metadata(at):
-        backward(at)
-    return 0
+    return _enter_backward(address_of(frame))

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras.src.backend.common.masking import set_keras_mask
 
+from unrolled.kernels.flags import MOST_SIZE
 from unrolled.layers.masking import Conv1D, MaxPooling1D
 from unrolled.layers.recurrent import device_obstacle
 
@@ -41,6 +42,7 @@ def pools(layer: Any) -> bool:
         isinstance(layer, keras.layers.MaxPooling1D)
         and layer.strides == layer.pool_size
         and layer.padding == "valid"
+        and layer.pool_size[0] <= MOST_SIZE
         and layer.data_format == "channels_last"
     )
 

@@ -27,18 +27,19 @@ STOP_SECONDS = 10.0
 HUGE_PAGES = "glibc.malloc.hugetlb=1"
 
 
-def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a worker: one thread everywhere.
+def worker_environment(environment: Mapping[str, str], threads: int = 1) -> dict[str, str]:
+    """The environment of a worker: one thread everywhere, or ``threads`` for the kernels.
 
-    One run per core with one thread each is both the highest throughput and the only way to the same
-    bits every time: XLA's thread pool changes the order of its sums from run to run.
+    One run per core with one thread each is the highest throughput. XLA's own products stay on one thread
+    in any case: on several, the order of their sums changes from run to run, and with it the bits.
     """
     flags = [environment.get("XLA_FLAGS", ""), "--xla_cpu_multi_thread_eigen=false"]
     return {
         **environment,
         "KERAS_BACKEND": "jax",
         "XLA_FLAGS": " ".join(flag for flag in flags if flag),
-        "NPROC": "1",
+        "NPROC": str(threads),
+        "UNROLLED_THREADS": str(threads),
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
@@ -116,7 +117,7 @@ class Scheduler:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=worker_environment(os.environ),
+                env=worker_environment(os.environ, plan.training.threads),
             )
         worker = _Worker(plan, folder, process)
         threading.Thread(target=self._listen, args=(worker,), daemon=True).start()

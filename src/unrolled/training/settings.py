@@ -30,6 +30,7 @@ class TrainingSettings(BaseModel):
         group_lengths: cut batches from sequences of similar length, where padding is masked.
         class_weights: what an item of each class counts in the loss, in index order; None counts all alike.
             With weights the best epoch is the one with the best balanced accuracy.
+        threads: that a step may use. The same number gives the same bits; another one sums in another order.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +43,7 @@ class TrainingSettings(BaseModel):
     seed: int = Field(0, ge=0)
     group_lengths: bool = True
     class_weights: tuple[Annotated[float, Field(gt=0.0, allow_inf_nan=False)], ...] | None = None
+    threads: int = Field(1, ge=1, le=255)
 
 
 def balanced_weights(labels: IntArray, num_classes: int) -> tuple[float, ...]:

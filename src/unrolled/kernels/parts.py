@@ -1,0 +1,96 @@
+"""Calls dealt out to threads: how many parts, and what each part sees of every buffer.
+
+Sequences do not know each other, so a part computes its own alone. What belongs to all of them, the
+gradients of weights, comes once for each part and is summed afterwards, always in the same order: the bits
+depend on the number of parts, never on which of them ends first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from unrolled.kernels import programs
+from unrolled.kernels.flags import (
+    MOST_PARTS,
+    PARTS_SHIFT,
+    RESULT_ROLES_SHIFT,
+    ROLE_BITS,
+    ROLE_PART,
+)
+
+VARIABLE = "UNROLLED_THREADS"
+# A product over fewer rows leaves half of the processor's registers empty.
+FEWEST_ROWS = 8
+
+Shape = tuple[int, ...]
+
+
+def num_threads() -> int:
+    """Threads that one layer may use: what UNROLLED_THREADS says, else the cores of this process."""
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted.isdecimal() and int(wanted):
+        return min(int(wanted), MOST_PARTS)
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), MOST_PARTS)
+    return os.cpu_count() or 1
+
+
+def num_parts(rows: int) -> int:
+    """Parts in which ``rows`` sequences are worth computing."""
+    return max(1, min(num_threads(), rows // FEWEST_ROWS))
+
+
+def call(
+    target: str,
+    flags: int,
+    arguments: Sequence[jax.Array],
+    results: Sequence[Shape],
+    *,
+    parts: int,
+    argument_roles: Sequence[int],
+    result_roles: Sequence[int],
+    aliases: dict[int, int] | None = None,
+) -> tuple[jax.Array, ...]:
+    """A custom call, in parts if there is more than one.
+
+    Args:
+        target: "KERNEL_DIRECTION".
+        flags: the kernel's.
+        arguments: its arguments; those of ROLE_PART have an axis of ``parts`` first.
+        results: the shapes of its float32 results; those of ROLE_PART get such an axis.
+        parts: how many.
+        argument_roles: ROLE_WHOLE, ROLE_ROWS or ROLE_PART for each argument.
+        result_roles: the same for each result.
+        aliases: results by the arguments whose memory they may take.
+    """
+    kernel, _, direction = target.rpartition("_")
+    programs.load(kernel)
+    shapes = [
+        (parts, *shape) if parts > 1 and role == ROLE_PART else shape
+        for shape, role in zip(results, result_roles, strict=True)
+    ]
+    made: Any = jax.ffi.ffi_call(
+        f"unrolled_{kernel}_{direction}",
+        [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes],
+        vmap_method="sequential",
+        input_output_aliases=aliases,
+    )
+    if parts == 1:
+        return tuple(made(*arguments, flags=np.int64(flags)))
+    roles = _pack(argument_roles) | _pack(result_roles) << RESULT_ROLES_SHIFT
+    return tuple(made(*arguments, flags=np.int64(flags | parts << PARTS_SHIFT), roles=np.int64(roles)))
+
+
+def _pack(roles: Sequence[int]) -> int:
+    return sum(role << place * ROLE_BITS for place, role in enumerate(roles))
+
+
+def total(found: jax.Array, parts: int) -> jax.Array:
+    """What came once for each part, summed."""
+    return found.sum(0) if parts > 1 else found
