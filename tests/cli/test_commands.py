@@ -195,3 +195,16 @@ def test_two_studies_in_one_folder_and_ctrl_c(table: Path, tmp_path: Path) -> No
     assert first.returncode == 130, err
     assert "the same command again: it goes on" in err
     assert (history.parent / "state.checkpoint").exists()
+
+
+def test_data_describes_and_writes(table: Path, tmp_path: Path) -> None:
+    done = unrolled("data", str(table), "--write", str(tmp_path / "out"), "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    (part,) = found["parts"]
+    assert part["num_by_class"] == {"bad": 80, "fair": 80, "good": 80}
+    assert [Path(name).name for name in found["files"]] == ["train.csv"]
+    with (tmp_path / "out" / "train.csv").open(newline="") as stream:
+        assert sum(1 for _ in csv.reader(stream)) == 241
+    assert "240" in unrolled("data", str(table)).stdout
+    assert unrolled("data", str(tmp_path / "missing.csv")).returncode == 3

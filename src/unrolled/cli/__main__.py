@@ -8,7 +8,7 @@ import sys
 import typer
 
 from unrolled import __version__
-from unrolled.cli import analyse, compare, doctor, explain, init, lab, models, report, runs, serve
+from unrolled.cli import analyse, compare, data, doctor, explain, init, lab, models, report, runs, serve
 from unrolled.errors import UnrolledError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("lab")(lab.lab)
 app.command("compare")(compare.compare)
 app.command("init")(init.init)
 app.command("models")(models.models)
+app.command("data")(data.data)
 app.command("train")(runs.train)
 app.command("evaluate")(runs.evaluate)
 app.command("predict")(runs.predict)
