@@ -20,13 +20,18 @@ def device_obstacle() -> str | None:
     """Why the machine cannot run a kernel under the active Keras backend."""
     if keras.backend.backend() != "jax":
         return f"the Keras backend is {keras.backend.backend()}, not jax"
-    import jax
-
-    device = jax.config.jax_default_device  # type: ignore[attr-defined]
-    platform = getattr(device, "platform", device) or jax.default_backend()
+    platform = _platform()
     if platform != "cpu":
         return f"the device is a {platform}, not a CPU"
     return unavailable_because()
+
+
+def _platform() -> str:
+    """What JAX computes on by default: cpu, gpu or tpu."""
+    import jax
+
+    device = jax.config.jax_default_device  # type: ignore[attr-defined]
+    return str(getattr(device, "platform", device) or jax.default_backend())
 
 
 class FusedLoop:
@@ -70,6 +75,8 @@ class FusedLoop:
         """The last output, all outputs and the last states, as ``keras.layers.RNN`` returns them."""
         if keras.tree.is_nested(mask):
             mask = mask[0]
+        if mask is not None and len(mask.shape) == 2 and self._reads_on_gpu(sequences):
+            return self._gpu_loop(sequences, initial_state, mask, training)
         if (
             getattr(self, "use_cudnn", "auto") is True
             or str(sequences.dtype) != "float32"
@@ -92,20 +99,42 @@ class FusedLoop:
 
         layer: Any = self
         every = layer.return_sequences
-        if training and self.cell.dropout:
-            # One mask for each review, the same at every step; drawn beforehand by keras.layers.RNN.call.
-            sequences = sequences * jnp.expand_dims(self.cell.get_dropout_mask(sequences[:, 0, :]), 1)
+        sequences = self._drop_inputs(sequences, training)
         kept = jnp.ones(sequences.shape[:2], bool) if mask is None else mask.astype(bool)
         kernel, weights = self._kernel_call()
         flags = mode(every_output=every, backwards=layer.go_backwards)
         states, every_output = run(kernel, flags, sequences, weights, tuple(initial_state), kept)
         outputs = every_output[0] if every else None
+        return self._as_keras_returns(states, outputs, None if mask is None else kept)
+
+    def _drop_inputs(self, sequences: Tensor, training: bool) -> Tensor:
+        """Input dropout: one mask for each review, the same at every step, drawn by keras.layers.RNN.call."""
+        if not (training and self.cell.dropout):
+            return sequences
+        return sequences * keras.ops.expand_dims(self.cell.get_dropout_mask(sequences[:, 0, :]), 1)
+
+    def _as_keras_returns(
+        self, states: tuple[Tensor, ...], outputs: Tensor | None, kept: Tensor | None
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The last output, all outputs (the last alone where they are None) and the last states."""
+        import jax.numpy as jnp
+
+        layer: Any = self
         last = states[0]
-        if mask is not None and layer.zero_output_for_mask:
+        if kept is not None and layer.zero_output_for_mask:
             computed = kept[:, ::-1] if layer.go_backwards else kept
             last = jnp.where(computed[:, -1:], last, 0)
             outputs = None if outputs is None else jnp.where(computed[:, :, None], outputs, 0)
-        return last, outputs if every else jnp.expand_dims(last, 1), list(states)
+        return last, jnp.expand_dims(last, 1) if outputs is None else outputs, list(states)
+
+    def _reads_on_gpu(self, sequences: Tensor) -> bool:
+        """Whether a routine of the GPU, which Keras would not use, computes this layer over masked steps."""
+        return False
+
+    def _gpu_loop(
+        self, sequences: Tensor, initial_state: list[Tensor], mask: Tensor, training: bool
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        raise NotImplementedError
 
     def _kernel_call(self) -> tuple[str, tuple[Tensor, ...]]:
         """The kernel's name and its weights."""
@@ -135,7 +164,39 @@ class SimpleRNN(FusedLoop, keras.layers.SimpleRNN):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(package="unrolled")
 class LSTM(FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
-    """``keras.layers.LSTM``, fused on a CPU. Arguments, weights and results are Keras' own."""
+    """``keras.layers.LSTM``, fused on a CPU. Arguments, weights and results are Keras' own.
+
+    On a GPU it is cuDNN's, which Keras uses without a mask, and this class with one as well.
+    """
+
+    def _reads_on_gpu(self, sequences: Tensor) -> bool:
+        cell, layer = self.cell, self
+        return (
+            keras.backend.backend() == "jax"
+            and _platform() == "gpu"
+            and layer.use_cudnn is not False
+            and not layer.unroll
+            and not cell.recurrent_dropout
+            and cell.dropout < 1
+            and str(sequences.dtype) == layer.compute_dtype == cell.compute_dtype == "float32"
+            and all(getattr(cell, name) is getattr(keras.activations, use) for name, use in self.activations)
+            and 0 not in sequences.shape
+        )
+
+    def _gpu_loop(
+        self, sequences: Tensor, initial_state: list[Tensor], mask: Tensor, training: bool
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        from unrolled.layers.cudnn import cudnn_routine, run_real_steps
+
+        weights = self._kernel_call()[1]
+        kept = mask.astype(bool)
+        routine = cudnn_routine(sequences.shape[2], self.units)
+        sequences = self._drop_inputs(sequences, training)
+        h, c = initial_state
+        states, outputs = run_real_steps(
+            routine, sequences, weights, (h, c), kept, backwards=self.go_backwards
+        )
+        return self._as_keras_returns(states, outputs if self.return_sequences else None, kept)
 
     def _kernel_call(self) -> tuple[str, tuple[Tensor, ...]]:
         kernel, recurrent, bias = self._arrays()

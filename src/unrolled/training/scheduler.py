@@ -47,6 +47,8 @@ def worker_environment(environment: Mapping[str, str], threads: int = 1) -> dict
         # XLA allocates what a step needs anew at every step. In small pages, touching it for the first time
         # costs as much as a good part of the arithmetic.
         "GLIBC_TUNABLES": ":".join(filter(None, (environment.get("GLIBC_TUNABLES"), HUGE_PAGES))),
+        # Where there is a GPU, workers share it: none may take most of its memory in advance.
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "PYTHONUNBUFFERED": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         # The next seed, and the next study, find the same programs compiled.
