@@ -8,7 +8,7 @@ import sys
 import typer
 
 from unrolled import __version__
-from unrolled.cli import analyse, compare, doctor, explain, init, lab, models, report, runs, serve
+from unrolled.cli import analyse, benchmark, compare, doctor, explain, init, lab, models, report, runs, serve
 from unrolled.errors import UnrolledError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("explain")(explain.explain)
 app.command("analyse")(analyse.analyse)
 app.command("report")(report.report)
 app.command("serve")(serve.serve)
+app.command("benchmark")(benchmark.benchmark)
 app.command("doctor")(doctor.doctor)
 
 
