@@ -83,11 +83,11 @@ def parse_pythons(given: list[str]) -> dict[str, Path]:
                 action="--peer-python torch=PATH/bin/python",
             )
         found[name] = Path(path).expanduser()
-    for name, path in found.items():
-        if not path.is_file():
+    for name, python in found.items():
+        if not python.is_file():
             raise UsageError(
                 f"interpreter of {name}",
-                f"no such file (got path={str(path)!r})",
+                f"no such file (got path={str(python)!r})",
                 expected="a Python interpreter",
                 action=f"leave it out, and an environment for {name} is built",
             )

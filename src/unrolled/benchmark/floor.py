@@ -1,26 +1,28 @@
 """How fast an epoch could be on this machine at best: the products and the bytes that no trick avoids.
 
-What is counted, for the forward and the backward pass of every step, in float32 operations (a multiply-add is 2):
+What is counted, for the forward and the backward pass of every step, in float32 operations, a multiply-add
+as 2 of them:
 
 - a recurrence with G gates, H units and inputs of D numbers: ``6·G·H·H`` for each position whose state must
   be computed, and ``6·G·H·D`` for each input that must be projected. Padding that is masked needs no state.
-  Padding that is read as a word is one path for all sequences of a batch, so one sequence of it is counted, as
-  long as the longest padding; with input dropout every sequence has a path of its own, and all positions count.
-  Without dropout an input is projected once for each distinct token of the batch; with it, at every position
-  (for padding, once for each sequence). Above a convolution inputs are not token by token, so every position
-  that is computed is projected.
+  Padding that is read as a word is one path for all sequences of a batch, so one sequence of it is counted,
+  as long as the longest padding; with input dropout every sequence has a path of its own, and all positions
+  count. Without dropout an input is projected once for each distinct token of the batch; with it, at every
+  position (for padding, once for each sequence). Above a convolution or another recurrence inputs do not go
+  by tokens, so every position that is computed is projected.
 - a convolution over an embedding of E numbers with F filters of width K: ``6·E·K·F`` for each distinct token.
-- a dense layer over flattened positions of E numbers with N units: ``6·E·N`` for each distinct pair of position
-  and token of the batch (padding that is masked is no token); over pooled convolutions, for each pooled
-  step with a word in it, and one for all others of a batch where padding is a word.
+- a dense layer of N units over flattened positions of E numbers: ``6·E·N`` for each distinct pair of position
+  and token of the batch (padding that is masked is no token); over pooled convolutions, for each pooled step
+  with a word in it, and where padding is a word for one more at each position that has padding.
 - any other dense layer: ``6·I·O`` for each sequence, ``4·I·O`` where it stands on the inputs themselves.
 
-The products are divided by the rate at which this machine multiplies large matrices with as many threads (sgemm), and
-``28`` bytes per weight and step (Adam reads weight, gradient and two moments, and writes three of them) by the
-rate at which it adds two large arrays. Both times are added.
+Products are divided by the rate at which this machine multiplies large matrices with as many threads
+(sgemm). ``28`` bytes per weight and step, since Adam reads weight, gradient and two moments and writes three
+of them, are divided by the rate at which it adds two large arrays. Both times are added.
 
-Not counted, so that the floor lies below what can be reached: gathering and scattering of rows, what a recurrence keeps
-for the way back (it may stay in the cache), tanh and sigmoid, the small shape of a step's products, and the loss.
+Not counted, so that the floor lies below what can be reached: gathering and scattering of rows, what a
+recurrence keeps for the way back (it may stay in the cache), tanh and sigmoid, that products of one step are
+small, and the loss.
 """
 
 from __future__ import annotations
@@ -166,7 +168,8 @@ def _pooled(real: NDArray[np.bool_], size: int, *, masked: bool) -> NDArray[np.b
     batch, steps = real.shape
     if masked:
         real = np.pad(real, ((0, 0), (-steps % size, 0)))
-    return real[:, : real.shape[1] // size * size].reshape(batch, -1, size).any(2)
+    whole = real[:, : real.shape[1] // size * size].reshape(batch, -1, size)
+    return np.asarray(whole.any(axis=2), bool)
 
 
 def _positions(real: NDArray[np.bool_], *, masked: bool, dropout: float) -> tuple[int, int]:

@@ -114,6 +114,23 @@ def make_plan(
     )
 
 
+def plan_answers(
+    name: str, data: EncodedDataset, protocol: Protocol, *, num_reviews: int, batch_size: int
+) -> Plan:
+    """The model for whole batches of ``num_reviews`` sequences, in their order; the rest is left out."""
+    spec = plan_spec(architectures().get(name), protocol, data)
+    batch_size = min(batch_size, num_reviews)
+    count = num_reviews // batch_size
+    return Plan(
+        name,
+        spec,
+        padded_lengths(spec, data.train, group=protocol == "standard"),
+        tuple(np.arange(count * batch_size).reshape(count, batch_size)),
+        count,
+        int(outline_model(spec).count_params()),
+    )
+
+
 def write_job(plan: Plan, train: EncodedSplit, folder: Path) -> Path:
     """Writes the tokens, labels, layers and initial weights that every side starts from.
 
@@ -167,9 +184,7 @@ def describe_layers(spec: ModelSpec) -> list[dict[str, Any]]:
             }
         )
     if "filters" in fields:
-        layers.append(
-            {"kind": "convolution", "filters": fields["filters"], "width": fields["kernel_size"]}
-        )
+        layers.append({"kind": "convolution", "filters": fields["filters"], "width": fields["kernel_size"]})
         layers.append({"kind": "pooling", "size": fields["pool_size"]})
     if "cell" in fields:
         layers += [

@@ -26,7 +26,6 @@ class Trainer:
         """Builds the network and compiles it for every padded length; then it has the job's weights."""
         from unrolled.training.batching import Batcher
 
-        begun = time.perf_counter()
         self._load(job)
         facts = self.job.facts
         edges = tuple(facts["edges"]) if "lengths" not in self.without else (facts["length"],)
@@ -36,8 +35,7 @@ class Trainer:
             _, loss, _ = self.network.step(state, self.batcher.blank(self.split, length))
             float(loss)
         self.state = self._first_state()
-        seconds = time.perf_counter() - begun
-        return {"compile_seconds": seconds, "parameters": self.network.num_parameters, "note": ""}
+        return {"note": ""}
 
     def round(self) -> dict[str, Any]:
         """One pass over the batches: seconds, making them included, and the loss of each step."""
@@ -57,7 +55,6 @@ class Trainer:
         """The network for the rows of a job, one at a time and in bulk."""
         from unrolled.training.batching import Batcher
 
-        begun = time.perf_counter()
         self._load(job)
         self.state = self._first_state()
         edges = tuple(self.job.facts["edges"])
@@ -66,7 +63,7 @@ class Trainer:
         for length in edges:
             for batcher in (self.single, self.batcher):
                 self.network.probabilities(self.state, batcher.blank(self.split, length).tokens)
-        return {"compile_seconds": time.perf_counter() - begun}
+        return {}
 
     def one(self, way: str, items: list[int]) -> dict[str, Any]:
         """Milliseconds of each answer for a single sequence, padding included."""
@@ -116,9 +113,7 @@ class Trainer:
         self.job = read_job(folder)
         self.split = EncodedSplit(Ragged(self.job.values, self.job.offsets), self.job.labels)
         self.spec = parse_spec(self.job.facts["spec"])
-        self.network = Network(
-            self.spec, seed=0, learning_rate=self.job.facts["learning_rate"], fused=fused
-        )
+        self.network = Network(self.spec, seed=0, learning_rate=self.job.facts["learning_rate"], fused=fused)
 
     def _first_state(self) -> Any:
         import jax.numpy as jnp

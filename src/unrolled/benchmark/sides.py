@@ -1,7 +1,8 @@
-"""Processes that take turns: each has its own environment, threads and peak memory, and is asked over pipes."""
+"""Processes that take turns, each with its own environment, threads and peak memory, asked over pipes."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from unrolled.errors import MachineError
 from unrolled.training.scheduler import HUGE_PAGES, worker_environment
@@ -45,9 +46,7 @@ class Command:
     environment: Mapping[str, str]
 
 
-def our_command(
-    threads: int, *, name: str = "unrolled", without: Iterable[str] = ()
-) -> Command:
+def our_command(threads: int, *, name: str = "unrolled", without: Iterable[str] = ()) -> Command:
     """This package as a study's worker runs it, with ``threads`` threads, and some of its tricks off."""
     without = list(without)
     environment = our_environment(threads)
@@ -105,10 +104,13 @@ class Side:
             except OSError as error:
                 raise MachineError(
                     command.name,
-                    f"its interpreter cannot be started (got python={command.arguments[0]!r}: {error.strerror})",
+                    f"it cannot be started (got python={command.arguments[0]!r}: {error.strerror})",
                     expected="a Python interpreter",
                     action="--peer-python NAME=PATH with another one, or leave it out",
                 ) from None
+
+        self._requests: IO[str] = self._process.stdin  # type: ignore[assignment]
+        self._answers: IO[str] = self._process.stdout  # type: ignore[assignment]
 
     def ask(self, what: str, **details: Any) -> dict[str, Any]:
         """The answer to a request.
@@ -116,11 +118,10 @@ class Side:
         Raises:
             MachineError: the process answers with an error, or has ended.
         """
-        assert self._process.stdin is not None and self._process.stdout is not None
         try:
-            self._process.stdin.write(json.dumps({"do": what, **details}) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
+            self._requests.write(json.dumps({"do": what, **details}) + "\n")
+            self._requests.flush()
+            line = self._answers.readline()
         except BrokenPipeError:
             line = ""
         if not line:
@@ -134,18 +135,14 @@ class Side:
 
     def close(self) -> None:
         """Ends the process."""
-        if self._process.stdin is not None:
-            try:
-                self._process.stdin.close()
-            except BrokenPipeError:
-                pass
+        with contextlib.suppress(BrokenPipeError):
+            self._requests.close()
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._answers.close()
 
     def __enter__(self) -> Side:
         return self

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from unrolled.errors import UsageError, nearest
+from unrolled.models import ModelSpec
 
 SWITCHES = {
     "fusion": "layers are computed one by one, and Adam is Keras' own",
@@ -40,6 +43,30 @@ def check_switches(names: Iterable[str]) -> list[str]:
     return found
 
 
+def applies(name: str, spec: ModelSpec, lengths: Sequence[int]) -> bool:
+    """Whether a trick is in use for a model at all.
+
+    Args:
+        name: of the switch.
+        spec: the architecture.
+        lengths: to which batches are padded.
+    """
+    fields = type(spec).model_fields
+    recurrent, convolutional = "cell" in fields, "filters" in fields
+    together = convolutional and recurrent and spec.padding == "word"
+    return {
+        "fusion": "embedding_size" in fields,
+        "kernels": recurrent,
+        "fold": recurrent and not convolutional,
+        "phrases": together,
+        "front": convolutional and not together,
+        "positions": "embedding_size" in fields and not recurrent and not convolutional,
+        "adam": True,
+        "lengths": len(lengths) > 1,
+        "huge-pages": sys.platform == "linux",
+    }[name]
+
+
 def switch_off(names: Iterable[str]) -> bool:
     """Switches tricks off for the rest of this process.
 
@@ -56,13 +83,13 @@ def switch_off(names: Iterable[str]) -> bool:
         for kind in ("SimpleRNN", "GRU", "LSTM"):
             setattr(layers, kind, getattr(layers.keras.layers, kind))
     if "adam" in names:
-        layers.Adam = layers.keras.optimizers.Adam
+        setattr(layers, "Adam", layers.keras.optimizers.Adam)  # noqa: B010
     barred = {_FUSIONS[name] for name in names if name in _FUSIONS}
     if barred:
         find = fusion.fusion_of
 
-        def fusion_of(chain: list[object], place: int) -> str | None:
-            kind = find(chain, place)
+        def fusion_of(layers: list[Any], place: int) -> str | None:
+            kind = find(layers, place)
             return None if kind in barred else kind
 
         fusion.fusion_of = fusion_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -126,9 +127,11 @@ def time_training(
     with tempfile.TemporaryDirectory(prefix="unrolled-benchmark-") as place, ExitStack() as stack:
         job = write_job(plan, train, Path(place) / "job")
         sides: list[tuple[Side, bool]] = []
-        starts: list[dict[str, object]] = []
+        compile_seconds: list[float] = []
+        notes: list[str] = []
         failures: list[str] = []
         for number, (command, helped) in enumerate(commands):
+            begun = time.perf_counter()
             try:
                 side = stack.enter_context(Side(command, Path(place) / f"{number}.log"))
                 answer = side.ask("start", job=str(job), helped=helped)
@@ -138,17 +141,18 @@ def time_training(
                 failures.append(str(error))
                 tell(f"{plan.name}: {error}")
                 continue
-            tell(f"{plan.name}: {_label(command.name, helped)} ready in {answer['compile_seconds']:.1f} s")
+            # What a side tried out before it chose its way is no part of that way.
+            ready = time.perf_counter() - begun - answer.get("trial_seconds", 0.0)
+            tell(f"{plan.name}: {_label(command.name, helped)} ready in {ready:.1f} s")
             sides.append((side, helped))
-            starts.append(answer)
+            compile_seconds.append(ready)
+            notes.append(str(answer["note"]))
         seconds: list[list[float]] = [[] for _ in sides]
         losses: list[tuple[float, ...]] = [()] * len(sides)
         for turn in range(rounds):
             for index, (side, _) in enumerate(sides):
                 answer = side.ask("round")
-                seconds[index].append(
-                    answer["seconds"] / len(plan.batches) * plan.steps_per_epoch
-                )
+                seconds[index].append(answer["seconds"] / len(plan.batches) * plan.steps_per_epoch)
                 losses[index] = losses[index] or tuple(answer["losses"])
             tell(f"{plan.name}: round {turn + 1} of {rounds}")
         timings = tuple(
@@ -156,11 +160,11 @@ def time_training(
                 side.name,
                 helped,
                 Range.of(seconds[index]),
-                float(starts[index]["compile_seconds"]),  # type: ignore[arg-type]
+                compile_seconds[index],
                 side.peak_bytes,
                 losses[index],
                 _difference(losses[0], losses[index]),
-                str(starts[index]["note"]),
+                notes[index],
             )
             for index, (side, helped) in enumerate(sides)
         )

@@ -1,4 +1,4 @@
-"""Stock Keras, on the backend that ``KERAS_BACKEND`` names: ``fit`` on padded batches, jit as it is by default."""
+"""Stock Keras on the backend that ``KERAS_BACKEND`` names: ``fit`` on padded batches, jit by default."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from .wire import Job, read_job, serve
 
 CELLS = {"simple_rnn": "SimpleRNN", "gru": "GRU", "lstm": "LSTM"}
 
+SQUARES = "squares an embedding's gradient word by word before it adds up, so Adam steps otherwise"
+
 
 class Trainer:
     """One model, trained round by round on the batches of a job."""
 
-    def __init__(self) -> None:
-        self.model: Any = None
-        self.calls: list[Any] = []
-
     def start(self, job: str, helped: bool) -> dict[str, Any]:
         """Builds and compiles the model; then it has the job's weights and has seen nothing."""
-        begun = time.perf_counter()
         self.job = read_job(job)
-        self.helped = helped
         self.model = build(self.job, free_length=helped)
         lengths = [self.job.batch_length(number, helped=helped) for number in range(self.job.num_batches)]
+        if helped:
+            # A model of free length keeps the masks of the length it was traced at, so windows must fit.
+            sizes = [layer["size"] for layer in self.job.facts["layers"] if layer["kind"] == "pooling"]
+            lengths = [length + -length % max(sizes, default=1) for length in lengths]
         self.data = [
             (self.job.padded(self.job.rows(number), length), self.job.labels[self.job.rows(number)])
             for number, length in enumerate(lengths)
@@ -35,9 +35,11 @@ class Trainer:
         # Twice: what is compiled for the first step of all is not always what later steps run.
         for _ in range(2):
             self._fit([self.data[number] for number in first])
-        compile_seconds = time.perf_counter() - begun
         restore(self.model, self.job)
-        return {"compile_seconds": compile_seconds, "parameters": int(self.model.count_params()), "note": ""}
+        import keras
+
+        tensorflow = keras.backend.backend() == "tensorflow"
+        return {"note": SQUARES if tensorflow and not self.job.facts["float_inputs"] else ""}
 
     def round(self) -> dict[str, Any]:
         """One pass over the batches: seconds, and the loss of each step."""
@@ -63,7 +65,6 @@ class Trainer:
 
     def start_inference(self, job: str) -> dict[str, Any]:
         """A model for the rows of a job, one at a time and in bulk."""
-        begun = time.perf_counter()
         self.job = read_job(job)
         self.model = build(self.job, free_length=False)
         compile_model(self.model, self.job)
@@ -75,7 +76,7 @@ class Trainer:
         self.model.predict(self.tokens[:1], verbose=0)
         np.asarray(self.model(self.tokens[:1]))
         self.model.predict(self.tokens[: int(self.job.facts["batch"])], verbose=0)
-        return {"compile_seconds": time.perf_counter() - begun}
+        return {}
 
     def one(self, way: str, items: list[int]) -> dict[str, Any]:
         """Milliseconds of each call for a single row; ``way`` is "predict" or "call"."""
@@ -101,32 +102,32 @@ def build(job: Job, *, free_length: bool) -> Any:
     """The job's layers from keras.layers; what drops a mask there is given one line that heeds it."""
     import keras
 
-    L, facts = keras.layers, job.facts
+    kinds, facts = keras.layers, job.facts
     masked = facts["masked"]
     masking = _masking_layers(keras)
     parts = []
     for layer in facts["layers"]:
         kind = layer["kind"]
         if kind == "embedding":
-            parts.append(L.Embedding(layer["vocabulary_size"], layer["size"], mask_zero=masked))
+            parts.append(kinds.Embedding(layer["vocabulary_size"], layer["size"], mask_zero=masked))
         elif kind == "convolution":
-            make = masking["Conv1D"] if masked else L.Conv1D
+            make = masking["Conv1D"] if masked else kinds.Conv1D
             parts.append(make(layer["filters"], layer["width"], padding="same", activation="relu"))
         elif kind == "pooling":
-            parts.append((masking["MaxPooling1D"] if masked else L.MaxPooling1D)(layer["size"]))
+            parts.append((masking["MaxPooling1D"] if masked else kinds.MaxPooling1D)(layer["size"]))
         elif kind == "flatten":
-            parts.append(masking["Flatten"]() if masked else L.Flatten())
+            parts.append(masking["Flatten"]() if masked else kinds.Flatten())
         elif kind == "dense":
-            parts.append(L.Dense(layer["units"], activation="relu"))
+            parts.append(kinds.Dense(layer["units"], activation="relu"))
         elif kind == "recurrence":
-            cell = getattr(L, CELLS[layer["cell"]])(
+            cell = getattr(kinds, CELLS[layer["cell"]])(
                 layer["units"], dropout=layer["dropout"], return_sequences=layer["every"]
             )
-            parts.append(L.Bidirectional(cell) if layer["bidirectional"] else cell)
+            parts.append(kinds.Bidirectional(cell) if layer["bidirectional"] else cell)
         elif layer["classes"] == 2:
-            parts.append(L.Dense(1, activation="sigmoid"))
+            parts.append(kinds.Dense(1, activation="sigmoid"))
         else:
-            parts.append(L.Dense(layer["classes"], activation="softmax"))
+            parts.append(kinds.Dense(layer["classes"], activation="softmax"))
     keras.utils.set_random_seed(0)
     length = None if free_length else int(facts["length"])
     dtype = "float32" if facts["float_inputs"] else "int32"
@@ -159,7 +160,7 @@ def _masking_layers(keras: Any) -> dict[str, Any]:
     def column(mask: Any) -> Any:
         return ops.expand_dims(ops.cast(mask, "float32"), -1)
 
-    class Conv1D(keras.layers.Conv1D):  # type: ignore[misc, name-defined]
+    class Conv1D(keras.layers.Conv1D):  # type: ignore[misc]
         def __init__(self, *args: Any, **settings: Any) -> None:
             super().__init__(*args, **settings)
             self.supports_masking = True
@@ -167,14 +168,16 @@ def _masking_layers(keras: Any) -> dict[str, Any]:
         def call(self, inputs: Any, mask: Any = None) -> Any:
             return super().call(inputs * column(mask)) * column(mask)
 
-    class MaxPooling1D(keras.layers.Layer):  # type: ignore[misc, name-defined]
+    class MaxPooling1D(keras.layers.Layer):  # type: ignore[misc]
         def __init__(self, size: int) -> None:
             super().__init__()
             self.size, self.supports_masking = size, True
 
         def windows(self, inputs: Any) -> Any:
             missing = -inputs.shape[1] % self.size if inputs.shape[1] else 0
-            return ops.max_pool(ops.pad(inputs, ((0, 0), (missing, 0), (0, 0))), self.size, self.size, "valid")
+            return ops.max_pool(
+                ops.pad(inputs, ((0, 0), (missing, 0), (0, 0))), self.size, self.size, "valid"
+            )
 
         def call(self, inputs: Any, mask: Any = None) -> Any:
             return self.windows(inputs)
@@ -182,7 +185,7 @@ def _masking_layers(keras: Any) -> dict[str, Any]:
         def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
             return ops.squeeze(self.windows(column(mask)), -1) > 0.5
 
-    class Flatten(keras.layers.Flatten):  # type: ignore[misc, name-defined]
+    class Flatten(keras.layers.Flatten):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.supports_masking = True
@@ -197,12 +200,13 @@ def _masking_layers(keras: Any) -> dict[str, Any]:
 
 
 def _clock(keras: Any) -> Any:
-    class Clock(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+    class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         """The epoch alone, without what ``fit`` sets up around it; losses are kept and not waited for."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.seconds, self.means = 0.0, []
+            self.seconds = 0.0
+            self.means: list[Any] = []
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self.begun = time.perf_counter()
@@ -221,10 +225,10 @@ def _stream(keras: Any, batches: list[tuple[Any, Any]]) -> Any:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        kinds = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32))
-        return tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=kinds)
+        shapes = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32))
+        return tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=shapes)
 
-    class Batches(keras.utils.PyDataset):  # type: ignore[misc, name-defined]
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         def __len__(self) -> int:
             return len(batches)
 
@@ -237,6 +241,4 @@ def _stream(keras: Any, batches: list[tuple[Any, Any]]) -> Any:
 def main() -> None:
     """Serves requests."""
     trainer = Trainer()
-    serve(
-        {name: getattr(trainer, name) for name in ("start", "round", "start_inference", "one", "bulk")}
-    )
+    serve({name: getattr(trainer, name) for name in ("start", "round", "start_inference", "one", "bulk")})

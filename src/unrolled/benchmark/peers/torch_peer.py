@@ -57,7 +57,10 @@ class Network(nn.Module):  # type: ignore[misc]
             elif kind == "output":
                 part = nn.Linear(size, 1 if layer["classes"] == 2 else layer["classes"])
             self.parts.append(part)
-        state = {name: torch.from_numpy(array) for name, array in to_torch(job.facts["layers"], job.weights).items()}
+        state = {
+            name: torch.from_numpy(array)
+            for name, array in to_torch(job.facts["layers"], job.weights).items()
+        }
         self.load_state_dict(state)
 
     def forward(self, tokens: Any, real: Any, lengths: Any, turn: Any) -> Any:
@@ -67,7 +70,8 @@ class Network(nn.Module):  # type: ignore[misc]
             tokens: int64, (batch, time).
             real: float32, (batch, time, 1), 0 where padded.
             lengths: int64, (batch,), steps that a recurrence reads.
-            turn: int64, (batch, steps), where each step of a recurrence's input stands; None when padding is a word.
+            turn: int64, (batch, steps), where each step of a recurrence's input stands; None when padding is
+                a word.
         """
         hidden: Any = tokens
         for part, layer in zip(self.parts, self.facts["layers"], strict=True):
@@ -129,21 +133,19 @@ class Trainer:
 
     def start(self, job: str, helped: bool) -> dict[str, Any]:
         """Builds the model, padded on the right or packed, whichever takes less time here."""
-        begun = time.perf_counter()
         torch.manual_seed(0)
         self.job, self.helped = read_job(job), helped
         self.batches = [self._prepare(number) for number in range(self.job.num_batches)]
         layers = [layer for layer in self.job.facts["layers"] if layer["kind"] == "recurrence"]
         note = ""
-        packed = True
+        packed, trial_seconds = True, 0.0
         if self.job.facts["masked"] and layers and not any(layer["bidirectional"] for layer in layers):
             seconds = {way: self._try(way) for way in (True, False)}
-            packed = seconds[True] <= seconds[False]
+            packed, trial_seconds = seconds[True] <= seconds[False], sum(seconds.values())
         if self.job.facts["masked"] and layers:
             note = "packed" if packed else "padded, state at the last word"
         self._reset(packed)
-        count = sum(weight.numel() for weight in self.network.parameters() if weight.requires_grad)
-        return {"compile_seconds": time.perf_counter() - begun, "parameters": count, "note": note}
+        return {"trial_seconds": trial_seconds, "note": note}
 
     def round(self) -> dict[str, Any]:
         """One pass over the batches: seconds, and the loss of each step."""
@@ -152,11 +154,11 @@ class Trainer:
         return {"seconds": time.perf_counter() - begun, "losses": losses}
 
     def _try(self, packed: bool) -> float:
-        """Seconds of two steps, after one, over batches of different lengths."""
+        """Seconds of four steps over batches of different lengths, the first of which warms up."""
+        begun = time.perf_counter()
         self._reset(packed)
         self._step(self.batches[0])
         chosen = self.batches[0], self.batches[len(self.batches) // 2], self.batches[-1]
-        begun = time.perf_counter()
         for batch in chosen:
             self._step(batch)
         return time.perf_counter() - begun

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import sys
 import traceback
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 Handler = Callable[..., "dict[str, Any]"]
 
 
@@ -53,7 +55,9 @@ class Job:
         """The last ``length`` tokens of each row, int32 (rows, length), zeros on the left or the right."""
         found = np.zeros((len(rows), length), np.int32)
         for place, row in enumerate(rows):
-            tokens = self.values[max(self.offsets[row], self.offsets[row + 1] - length) : self.offsets[row + 1]]
+            tokens = self.values[
+                max(self.offsets[row], self.offsets[row + 1] - length) : self.offsets[row + 1]
+            ]
             if right:
                 found[place, : len(tokens)] = tokens
             else:
@@ -77,7 +81,8 @@ def read_job(folder: str) -> Job:
     arrays = [np.load(place / f"{name}.npy", allow_pickle=False) for name in ("values", "offsets", "labels")]
     weights = load((place / "weights.safetensors").read_bytes())
     facts = json.loads((place / "job.json").read_text("utf-8"))
-    return Job(facts, *arrays, [weights[name] for name in sorted(weights)])
+    values, offsets, labels = arrays
+    return Job(facts, values, offsets, labels, [weights[name] for name in sorted(weights)])
 
 
 def memory_bytes(kind: str = "VmHWM") -> int:
@@ -110,6 +115,7 @@ def serve(handlers: Mapping[str, Handler]) -> None:
             answer["peak_bytes"] = memory_bytes()
         except Exception as error:
             traceback.print_exc()
-            answer = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
+            words = COLOURS.sub("", f"{type(error).__name__}: {error}").split()
+            answer = {"error": " ".join(words)[:300]}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
