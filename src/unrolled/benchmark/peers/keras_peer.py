@@ -185,13 +185,13 @@ def _masking_layers(keras: Any) -> dict[str, Any]:
         def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
             return ops.squeeze(self.windows(column(mask)), -1) > 0.5
 
-    class Flatten(keras.layers.Flatten):  # type: ignore[misc]
+    class Flatten(keras.layers.Layer):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.supports_masking = True
 
         def call(self, inputs: Any, mask: Any = None) -> Any:
-            return super().call(inputs * column(mask))
+            return ops.reshape(inputs * column(mask), (-1, inputs.shape[1] * inputs.shape[2]))
 
         def compute_mask(self, inputs: Any, mask: Any = None) -> None:
             return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -135,7 +134,10 @@ class Trainer:
         """Builds the model, padded on the right or packed, whichever takes less time here."""
         torch.manual_seed(0)
         self.job, self.helped = read_job(job), helped
-        self.batches = [self._prepare(number) for number in range(self.job.num_batches)]
+        self.batches = [
+            self._prepare(self.job.rows(number), self.job.batch_length(number, helped=helped))
+            for number in range(self.job.num_batches)
+        ]
         layers = [layer for layer in self.job.facts["layers"] if layer["kind"] == "recurrence"]
         note = ""
         packed, trial_seconds = True, 0.0
@@ -152,6 +154,39 @@ class Trainer:
         begun = time.perf_counter()
         losses = [self._step(batch) for batch in self.batches]
         return {"seconds": time.perf_counter() - begun, "losses": losses}
+
+    def start_inference(self, job: str) -> dict[str, Any]:
+        """A model for the rows of a job, one at a time and in bulk."""
+        self.job, self.helped = read_job(job), False
+        self._reset(packed=True)
+        self.network.eval()
+        length = int(self.job.facts["length"])
+        self.rows = [self._prepare(range(row, row + 1), length) for row in range(len(self.job.labels))]
+        self.batches = [self._prepare(self.job.rows(n), length) for n in range(self.job.num_batches)]
+        self._answer(self.rows[0])
+        self._answer(self.batches[0])
+        return {}
+
+    def one(self, way: str, items: list[int]) -> dict[str, Any]:
+        """Milliseconds of each answer for a single row."""
+        times = []
+        for item in items:
+            begun = time.perf_counter()
+            self._answer(self.rows[item])
+            times.append((time.perf_counter() - begun) * 1e3)
+        return {"ms": times}
+
+    def bulk(self) -> dict[str, Any]:
+        """Seconds for all rows, and the probability of the last class."""
+        begun = time.perf_counter()
+        outputs = [self._answer(batch) for batch in self.batches]
+        return {"seconds": time.perf_counter() - begun, "outputs": np.concatenate(outputs).tolist()}
+
+    def _answer(self, batch: tuple[Any, ...]) -> Any:
+        with torch.no_grad():
+            logits = self.network(*batch[:-1])
+            found = torch.sigmoid(logits) if self.job.facts["classes"] == 2 else torch.softmax(logits, 1)
+            return found[:, -1].numpy()
 
     def _try(self, packed: bool) -> float:
         """Seconds of four steps over batches of different lengths, the first of which warms up."""
@@ -186,10 +221,9 @@ class Trainer:
         self.optimizer.step()
         return float(loss.detach())
 
-    def _prepare(self, number: int) -> tuple[Any, ...]:
+    def _prepare(self, rows: range, length: int) -> tuple[Any, ...]:
         """Tensors of one batch, made before the clock runs."""
-        job, rows = self.job, self.job.rows(number)
-        length = job.batch_length(number, helped=self.helped)
+        job = self.job
         tokens = job.padded(rows, length)
         labels = torch.from_numpy(job.labels[rows.start : rows.stop].astype(np.int64))
         if job.facts["float_inputs"]:
@@ -211,5 +245,5 @@ class Trainer:
 def main() -> None:
     """Serves requests."""
     trainer = Trainer()
-    handlers: dict[str, Callable[..., dict[str, Any]]] = {"start": trainer.start, "round": trainer.round}
-    serve(handlers)
+    names = ("start", "round", "start_inference", "one", "bulk")
+    serve({name: getattr(trainer, name) for name in names})
