@@ -12,7 +12,7 @@ from torch import nn
 from .layout import to_torch
 from .wire import Job, read_job, serve
 
-EPSILON, SECOND_MOMENT = 1e-7, 0.999
+EPSILON, SECOND_MOMENT, CLIP = 1e-7, 0.999, 1e-7
 
 
 class Network(nn.Module):  # type: ignore[misc]
@@ -213,10 +213,13 @@ class Trainer:
             group["eps"] = EPSILON / (1 - SECOND_MOMENT**self.steps) ** 0.5
         self.optimizer.zero_grad()
         logits = self.network(*inputs)
+        # From probabilities within Keras' bounds: a saturated answer costs as much, and teaches as little, as there.
         if self.job.facts["classes"] == 2:
-            loss = nn.functional.binary_cross_entropy_with_logits(logits[:, 0], labels.float())
+            found = torch.sigmoid(logits[:, 0]).clamp(CLIP, 1 - CLIP)
+            loss = nn.functional.binary_cross_entropy(found, labels.float())
         else:
-            loss = nn.functional.cross_entropy(logits, labels)
+            found = torch.softmax(logits, 1).clamp(CLIP, 1 - CLIP)
+            loss = nn.functional.nll_loss(torch.log(found), labels)
         loss.backward()
         self.optimizer.step()
         return float(loss.detach())
