@@ -44,6 +44,16 @@ def test_padding_as_a_word_is_a_path_for_each_review_with_dropout() -> None:
     assert flops("gru", padding="word", **SIZES, dropout=0.3) == 6 * 3 * 3 * (3 * 8 + 2 * 7) + OUTPUT
 
 
+def test_the_longest_padding_stands_for_all_others() -> None:
+    tokens = np.array([[0, 0, 0, 5], [0, 0, 6, 6], [0, 5, 6, 7]], np.int32)
+    output = 6 * 3 * 3
+    # 6 words and a path of 3 steps; 3 distinct words and the padding.
+    assert flops("gru", tokens, padding="word", **SIZES) == 6 * 3 * 3 * (3 * 9 + 2 * 4) + output
+    # 12 states; 6 words and a padding for each of 3 reviews.
+    dropped = flops("gru", tokens, padding="word", **SIZES, dropout=0.3)
+    assert dropped == 6 * 3 * 3 * (3 * 12 + 2 * 9) + output
+
+
 def test_both_directions_count() -> None:
     one = flops("lstm", padding="masked", **SIZES, dropout=0.3) - OUTPUT
     both = flops("bilstm", padding="masked", **SIZES, dropout=0.3)
