@@ -213,7 +213,7 @@ class Trainer:
             group["eps"] = EPSILON / (1 - SECOND_MOMENT**self.steps) ** 0.5
         self.optimizer.zero_grad()
         logits = self.network(*inputs)
-        # From probabilities within Keras' bounds: a saturated answer costs as much, and teaches as little, as there.
+        # From probabilities within Keras' bounds: a saturated answer costs and teaches what it does there.
         if self.job.facts["classes"] == 2:
             found = torch.sigmoid(logits[:, 0]).clamp(CLIP, 1 - CLIP)
             loss = nn.functional.binary_cross_entropy(found, labels.float())
