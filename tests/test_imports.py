@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "estimators": {"data", "models", "training"},
     "report": {"evidence", "data", "training"},
     "deploy": {"data", "layers", "models"},
-    "benchmark": {"data", "kernels", "layers", "models", "training", "evidence"},
+    "benchmark": {"data", "kernels", "layers", "models", "training", "evidence", "deploy"},
     "cli": {
         "data",
         "kernels",

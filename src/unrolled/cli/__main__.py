@@ -8,7 +8,20 @@ import sys
 import typer
 
 from unrolled import __version__
-from unrolled.cli import analyse, compare, data, doctor, explain, init, lab, models, report, runs, serve
+from unrolled.cli import (
+    analyse,
+    benchmark,
+    compare,
+    data,
+    doctor,
+    explain,
+    init,
+    lab,
+    models,
+    report,
+    runs,
+    serve,
+)
 from unrolled.errors import UnrolledError
 
 app = typer.Typer(
@@ -32,6 +45,7 @@ app.command("explain")(explain.explain)
 app.command("analyse")(analyse.analyse)
 app.command("report")(report.report)
 app.command("serve")(serve.serve)
+app.command("benchmark")(benchmark.benchmark)
 app.command("doctor")(doctor.doctor)
 
 

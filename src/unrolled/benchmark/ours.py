@@ -1,0 +1,137 @@
+"""This package's side of a benchmark: ``python -m unrolled.benchmark.ours [SWITCH ...]``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from unrolled.benchmark.peers.wire import memory_bytes, read_job, serve
+from unrolled.types import EncodedSplit, Ragged
+
+
+class Trainer:
+    """One network, trained round by round on the batches of a job, as the engine trains it.
+
+    Args:
+        without: tricks to do without.
+    """
+
+    def __init__(self, without: list[str]) -> None:
+        self.without = without
+
+    def start(self, job: str, helped: bool) -> dict[str, Any]:
+        """Builds the network and compiles it for every padded length; then it has the job's weights."""
+        from unrolled.training.batching import Batcher
+
+        self._load(job)
+        facts = self.job.facts
+        edges = tuple(facts["edges"]) if "lengths" not in self.without else (facts["length"],)
+        self.batcher = Batcher(self.spec, facts["batch"], edges)
+        for length in edges:
+            state = self._first_state()
+            _, loss, _ = self.network.step(state, self.batcher.blank(self.split, length))
+            float(loss)
+        self.state = self._first_state()
+        return {"note": ""}
+
+    def round(self) -> dict[str, Any]:
+        """One pass over the batches: seconds, making them included, and the loss of each step."""
+        losses: list[float] = []
+        pending = None
+        begun = time.perf_counter()
+        for number in range(self.job.num_batches):
+            batch = self.batcher.batch(self.split, np.asarray(self.job.rows(number)))
+            self.state, loss, _ = self.network.step(self.state, batch)
+            if pending is not None:
+                losses.append(float(pending))
+            pending = loss
+        losses.append(float(pending))  # type: ignore[arg-type]
+        return {"seconds": time.perf_counter() - begun, "losses": losses}
+
+    def start_inference(self, job: str) -> dict[str, Any]:
+        """The network for the rows of a job, one at a time and in bulk."""
+        from unrolled.training.batching import Batcher
+
+        self._load(job)
+        self.state = self._first_state()
+        edges = tuple(self.job.facts["edges"])
+        self.single = Batcher(self.spec, 1, edges)
+        self.batcher = Batcher(self.spec, self.job.facts["batch"], edges)
+        for length in edges:
+            for batcher in (self.single, self.batcher):
+                self.network.probabilities(self.state, batcher.blank(self.split, length).tokens)
+        return {}
+
+    def one(self, way: str, items: list[int]) -> dict[str, Any]:
+        """Milliseconds of each answer for a single sequence, padding included."""
+        times = []
+        for item in items:
+            begun = time.perf_counter()
+            batch = self.single.batch(self.split, np.array([item]))
+            self.network.probabilities(self.state, batch.tokens)
+            times.append((time.perf_counter() - begun) * 1e3)
+        return {"ms": times}
+
+    def bulk(self) -> dict[str, Any]:
+        """Seconds for all rows, and the probability of the last class."""
+        begun = time.perf_counter()
+        found = self.network.predict(self.state, self.split, self.batcher)
+        return {"seconds": time.perf_counter() - begun, "outputs": found[:, -1].tolist()}
+
+    def scale(self, spec: dict[str, Any], batch: int, steps: int) -> dict[str, Any]:
+        """Seconds of training steps on rows without padding, and the memory before and at its most."""
+        from unrolled.models import parse_spec
+        from unrolled.training.network import Network
+        from unrolled.types import SequenceBatch
+
+        parsed = parse_spec(spec)
+        network = Network(parsed, seed=0, learning_rate=1e-3)
+        state = network.initial_state()
+        resting = memory_bytes("VmRSS")
+        random = np.random.default_rng(0)
+        tokens = random.integers(1, parsed.vocabulary_size, (batch, parsed.length)).astype(np.int32)
+        labels = (np.arange(batch) % 2).astype(np.int32)
+        sequences = SequenceBatch(tokens, labels, np.ones(batch, np.float32))
+        times = []
+        for _ in range(steps + 2):
+            begun = time.perf_counter()
+            state, loss, _ = network.step(state, sequences)
+            float(loss)
+            times.append(time.perf_counter() - begun)
+        return {"compile_seconds": times[0], "seconds": times[2:], "resting_bytes": resting}
+
+    def _load(self, folder: str) -> None:
+        from unrolled.benchmark.switches import switch_off
+        from unrolled.models import parse_spec
+
+        fused = switch_off(self.without)
+        from unrolled.training.network import Network
+
+        self.job = read_job(folder)
+        self.split = EncodedSplit(Ragged(self.job.values, self.job.offsets), self.job.labels)
+        self.spec = parse_spec(self.job.facts["spec"])
+        self.network = Network(self.spec, seed=0, learning_rate=self.job.facts["learning_rate"], fused=fused)
+
+    def _first_state(self) -> Any:
+        import jax.numpy as jnp
+
+        from unrolled.training.network import State
+
+        state = self.network.initial_state()
+        # Copies: a step consumes what it is given.
+        weights = [jnp.array(array, copy=True) for array in self.job.weights]
+        return State(weights, state.fixed, state.optimizer)
+
+
+def main() -> None:
+    """Serves requests."""
+    trainer = Trainer(sys.argv[1:])
+    names = ("start", "round", "start_inference", "one", "bulk", "scale")
+    serve({name: getattr(trainer, name) for name in names})
+
+
+if __name__ == "__main__":
+    main()
