@@ -66,7 +66,7 @@ def test_failures_are_machine_errors_with_the_side_s_name(command: Command, tmp_
 def test_threads_are_ours_to_set_and_the_peers_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "somewhere")
     ours = our_command(2).environment
-    assert {ours[name] for name in ("NPROC", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS")} == {"2"}
+    assert {ours[name] for name in ("NPROC", "UNROLLED_THREADS")} == {"2"}
     here = peer_command("keras-jax", Path(sys.executable), "keras_peer", "jax").environment
     assert not set(THREAD_VARIABLES) & set(here)
     assert (here["KERAS_BACKEND"], here["PYTHONPATH"]) == ("jax", "somewhere")

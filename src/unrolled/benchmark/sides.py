@@ -19,6 +19,7 @@ from unrolled.training.scheduler import HUGE_PAGES, worker_environment
 #: What fixes thread counts; peers run without it, as their libraries choose.
 THREAD_VARIABLES = (
     "NPROC",
+    "UNROLLED_THREADS",
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
