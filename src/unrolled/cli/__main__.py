@@ -8,7 +8,20 @@ import sys
 import typer
 
 from unrolled import __version__
-from unrolled.cli import analyse, compare, doctor, explain, init, lab, models, report, runs, serve
+from unrolled.cli import (
+    analyse,
+    compare,
+    doctor,
+    explain,
+    export,
+    init,
+    lab,
+    models,
+    predict,
+    report,
+    runs,
+    serve,
+)
 from unrolled.errors import UnrolledError
 
 app = typer.Typer(
@@ -26,10 +39,11 @@ app.command("init")(init.init)
 app.command("models")(models.models)
 app.command("train")(runs.train)
 app.command("evaluate")(runs.evaluate)
-app.command("predict")(runs.predict)
+app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
 app.command("analyse")(analyse.analyse)
 app.command("report")(report.report)
+app.command("export")(export.export)
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 

@@ -107,7 +107,8 @@ def _data(source: RunSource) -> str:
     if not source.spec.neural:
         reads = f"n-grams up to {getattr(source.spec, 'ngrams', 1)} words, the whole text is read"
     sizes = f"{len(data.train):,} items to learn from, {len(data.validation):,} to choose on"
-    epochs = f"at most {training['epochs']} epochs, weights of epoch {source.record.get('chosen_epoch')}"
+    most = training["epochs"]
+    epochs = f"at most {most} epoch{'s' * (most != 1)}, weights of epoch {source.record.get('chosen_epoch')}"
     words = min(source.spec.vocabulary_size, data.vocabulary_size)
     lines = [
         f"- Data set {plain(data.name)}: {sizes}, {len(data.test):,} to test; sha256 `{data.sha256}`.",
@@ -139,6 +140,11 @@ def _limits(manifest: Manifest, figures: Figures | None) -> str:
 def _proof(report: ExportReport, manifest: Manifest) -> str:
     parity = report.parity
     lines = [_parity(parity, manifest)]
+    if report.exact_tanh:
+        lines.append(
+            "Its recurrent operators compute tanh as `ScaledTanh` with 1 and 1, the same function: ONNX "
+            "Runtime approximates `Tanh`, and over this model's steps the error grew too large."
+        )
     if report.quantization is not None:
         before, after = report.quantization.accuracy
         full, small = report.quantization.bytes

@@ -34,12 +34,25 @@ class Written:
     float32_bytes: int | None = None
 
 
-Writer: TypeAlias = Callable[[RunSource, Path, bool], Written]
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a model is written.
+
+    Args:
+        int8: weights in eight bits (ONNX only).
+        exact_tanh: recurrent operators with a tanh that ONNX Runtime computes to the last bit or so.
+    """
+
+    int8: bool = False
+    exact_tanh: bool = False
+
+
+Writer: TypeAlias = Callable[[RunSource, Path, Options], Written]
 FORMATS: Registry[Writer] = Registry("format")
 
 
 @FORMATS.register("onnx")
-def write_onnx(source: RunSource, folder: Path, int8: bool) -> Written:
+def write_onnx(source: RunSource, folder: Path, options: Options) -> Written:
     """``model.onnx``: standard operators, dynamic batch and length, nothing but weights and a graph."""
     try:
         import onnx  # noqa: F401
@@ -54,10 +67,13 @@ def write_onnx(source: RunSource, folder: Path, int8: bool) -> Written:
     from unrolled.deploy.onnx_network import network_to_onnx
     from unrolled.deploy.quantize import quantize
 
-    write = network_to_onnx if source.spec.neural else linear_to_onnx
-    model = write(source.spec, source.weights, doc=f"{source.name}, a text classifier")
+    doc = f"{source.name}, a text classifier"
+    if source.spec.neural:
+        model = network_to_onnx(source.spec, source.weights, doc=doc, exact_tanh=options.exact_tanh)
+    else:
+        model = linear_to_onnx(source.spec, source.weights, doc=doc)
     float32_bytes = None
-    if int8:
+    if options.int8:
         float32_bytes = model.ByteSize()
         model = quantize(model)
     write_atomically(folder / MODEL, model.SerializeToString())
@@ -68,10 +84,10 @@ def write_onnx(source: RunSource, folder: Path, int8: bool) -> Written:
 
 
 @FORMATS.register("keras")
-def write_keras(source: RunSource, folder: Path, int8: bool) -> Written:
+def write_keras(source: RunSource, folder: Path, options: Options) -> Written:
     """``model.keras``: what ``keras.saving.load_model`` reads, with Keras' own layers where they suffice."""
     _needs_network(source, "keras")
-    _no_int8(int8, "keras")
+    _no_int8(options.int8, "keras")
     from unrolled.deploy.network import build_network
 
     plain = with_stock_layers(build_network(source))
@@ -80,9 +96,9 @@ def write_keras(source: RunSource, folder: Path, int8: bool) -> Written:
 
 
 @FORMATS.register("safetensors")
-def write_safetensors(source: RunSource, folder: Path, int8: bool) -> Written:
+def write_safetensors(source: RunSource, folder: Path, options: Options) -> Written:
     """``model.safetensors``: the weights by name, to be rebuilt from ``config.json``."""
-    _no_int8(int8, "safetensors")
+    _no_int8(options.int8, "safetensors")
     from safetensors.numpy import save
 
     arrays = {name: np.ascontiguousarray(source.weights[name]) for name in sorted(source.weights)}

@@ -89,6 +89,9 @@ def compare(
         stretched: the export's for sequences read whole, one way of calling it each.
         tolerance: bound on the differences; None when they are only measured.
         real: whether the inputs are test items.
+
+    Raises:
+        MachineError: an answer is no number.
     """
     answers = found(inputs.texts)
     pairs = [(expected(inputs.texts), answers)]
@@ -115,9 +118,18 @@ def compare(
         num_undecided=undecided,
         tolerance=tolerance,
     )
-    if tolerance is not None and (difference > tolerance or changed):
-        raise _failed(f"the largest difference is {difference:.2e} and {changed} labels differ")
     return parity, answers
+
+
+def insist(parity: Parity) -> None:
+    """Returns when an export kept to its tolerance.
+
+    Raises:
+        MachineError: it did not.
+    """
+    changed, difference = parity.labels_changed, parity.max_difference
+    if parity.tolerance is not None and (difference > parity.tolerance or changed):
+        raise _failed(f"the largest difference is {difference:.2e} and {changed} labels differ")
 
 
 def accuracy(probabilities: FloatArray, labels: IntArray) -> float:
