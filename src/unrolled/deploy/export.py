@@ -22,8 +22,9 @@ from unrolled.deploy.report import ExportReport, Quantization
 from unrolled.deploy.source import RunSource, load_source
 from unrolled.errors import UsageError
 
-MARGIN = 0.25
-"""Share of the tolerance from which on a slower, more exact way is taken."""
+#: The share of the tolerance from which on recurrent layers are written the more exact way. In ONNX that
+#: costs time alone, and other inputs than those tried may lie further off; a Keras file then needs this package.
+MARGINS = {"onnx": 0.25, "keras": 1.0}
 
 
 def export_run(
@@ -55,10 +56,9 @@ def export_run(
     try:
         folder.chmod(0o755)
         manifest, report = _build(source, folder, format, Options(int8=int8))
-        parity = report.parity
-        if format == "onnx" and parity.tolerance and parity.max_difference > MARGIN * parity.tolerance:
-            # Other inputs than these may lie further off: the guarantee must not hang on the choice.
-            manifest, report = _build(source, folder, format, Options(int8=int8, exact_tanh=True))
+        margin = MARGINS.get(format, 1.0) * (report.parity.tolerance or float("inf"))
+        if source.spec.neural and report.parity.max_difference > margin:
+            manifest, report = _build(source, folder, format, Options(int8=int8, exact=True))
         insist(report.parity)
         card = write_card(source, manifest, report, measure(source))
         write_atomically(folder / names.CARD, card.encode())
@@ -76,7 +76,7 @@ def _build(source: RunSource, folder: Path, format: str, options: Options) -> tu
     manifest = _manifest(source, folder, format, options.int8, written.facts)
     write_atomically(folder / names.MANIFEST, manifest.to_json().encode())
     report = _prove(source, folder, manifest, written.float32_bytes)
-    return manifest, replace(report, exact_tanh=options.exact_tanh)
+    return manifest, replace(report, exact=options.exact)
 
 
 def _write_companions(source: RunSource, folder: Path, format: str, options: Options) -> None:
@@ -146,7 +146,7 @@ def _prove(source: RunSource, folder: Path, manifest: Manifest, float32_bytes: i
             (float32_bytes, (folder / names.MODEL).stat().st_size),
         )
     return ExportReport(
-        folder, source.name, manifest.format, manifest.precision, parity, quantization, exact_tanh=False
+        folder, source.name, manifest.format, manifest.precision, parity, quantization, exact=False
     )
 
 

@@ -40,11 +40,12 @@ class Options:
 
     Args:
         int8: weights in eight bits (ONNX only).
-        exact_tanh: recurrent operators with a tanh that ONNX Runtime computes to the last bit or so.
+        exact: recurrent layers in a way that lies closer to the run's own arithmetic. ONNX: a tanh that ONNX
+            Runtime computes to the last bit or so, at half the speed. Keras: the layers of this package.
     """
 
     int8: bool = False
-    exact_tanh: bool = False
+    exact: bool = False
 
 
 Writer: TypeAlias = Callable[[RunSource, Path, Options], Written]
@@ -69,7 +70,7 @@ def write_onnx(source: RunSource, folder: Path, options: Options) -> Written:
 
     doc = f"{source.name}, a text classifier"
     if source.spec.neural:
-        model = network_to_onnx(source.spec, source.weights, doc=doc, exact_tanh=options.exact_tanh)
+        model = network_to_onnx(source.spec, source.weights, doc=doc, exact_tanh=options.exact)
     else:
         model = linear_to_onnx(source.spec, source.weights, doc=doc)
     float32_bytes = None
@@ -90,7 +91,7 @@ def write_keras(source: RunSource, folder: Path, options: Options) -> Written:
     _no_int8(options.int8, "keras")
     from unrolled.deploy.network import build_network
 
-    plain = with_stock_layers(build_network(source))
+    plain = with_stock_layers(build_network(source), recurrent=not options.exact)
     plain.save(folder / "model.keras")
     return Written(("model.keras",), {})
 
@@ -153,11 +154,12 @@ def _onnx_answers(folder: Path) -> tuple[Answer, tuple[Answer, ...]]:
     return as_the_run, (one_by_one, as_one_batch)
 
 
-def with_stock_layers(network: Any) -> Any:
+def with_stock_layers(network: Any, *, recurrent: bool = True) -> Any:
     """The same network and weights in layers of ``keras.layers``, except those that must respect a mask.
 
     Our recurrent layers compute what Keras' own do, so that the file opens wherever Keras is. Convolution,
     pooling and flattening under a mask have no counterpart there: they stay ours, and the card says so.
+    So do recurrent layers where ``recurrent`` is False.
     """
     from unrolled.layers import GRU, LSTM, SimpleRNN, keras
 
@@ -167,9 +169,8 @@ def with_stock_layers(network: Any) -> Any:
         kind = type(layer)
         if isinstance(layer, keras.layers.Bidirectional):
             return keras.layers.Bidirectional(stock(layer.forward_layer), name=layer.name)
-        if kind.__module__.startswith("unrolled") and (
-            isinstance(layer, SimpleRNN | LSTM | GRU) or not masked
-        ):
+        replaceable = recurrent if isinstance(layer, SimpleRNN | LSTM | GRU) else not masked
+        if kind.__module__.startswith("unrolled") and replaceable:
             kind = getattr(keras.layers, kind.__name__)
         return kind.from_config(layer.get_config())
 

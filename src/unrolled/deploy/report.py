@@ -58,7 +58,7 @@ class ExportReport:
         precision: "float32" or "int8".
         parity: the comparison that it passed.
         quantization: None for float32.
-        exact_tanh: whether recurrent operators compute tanh the slower, more exact way.
+        exact: whether recurrent layers were written the slower way that lies closer to the run's arithmetic.
         files: name to size in bytes.
     """
 
@@ -68,7 +68,7 @@ class ExportReport:
     precision: str
     parity: Parity
     quantization: Quantization | None
-    exact_tanh: bool
+    exact: bool
     files: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
