@@ -58,7 +58,7 @@ def test_json_holds_the_whole_report(run: Path, tmp_path: Path) -> None:
         (["RUN", "--out", "taken"], 2, "taken by something that is no export"),
         (["nowhere"], 3, "not a run's folder"),
         (["unfinished"], 3, "the run is not finished (got status='pending')"),
-        (["RUN", "--out", "file/export"], 4, "Not a directory"),
+        (["RUN", "--out", "file/export"], 4, "file: File exists"),
     ],
 )
 def test_mistakes_end_in_one_line_and_a_status(

@@ -23,7 +23,7 @@ from unrolled.deploy.source import RunSource, load_source
 from unrolled.errors import UsageError
 
 #: The share of the tolerance from which on recurrent layers are written the more exact way. In ONNX that
-#: costs time alone, and other inputs than those tried may lie further off; a Keras file then needs this package.
+#: costs time alone, and other inputs than those tried may lie further off; a Keras file then needs ours.
 MARGINS = {"onnx": 0.25, "keras": 1.0}
 
 
