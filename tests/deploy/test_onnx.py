@@ -47,7 +47,7 @@ def check(run: Path) -> None:
     spec = parse_spec(read_plan(run).model)
     sequences = sequences_of_all_lengths(spec.vocabulary_size, 2 * LENGTH)
     expected = keras_answers(run, sequences, whole=True)
-    assert expected.std(axis=0).max() > 0.02, "the answers hardly differ: nothing would be noticed"
+    assert expected.std(axis=0).max() > 0.01, "the answers hardly differ: nothing would be noticed"
     runtime = session(graph(run))
     alone = [runtime.run(["probabilities"], {"tokens": padded([one])})[0][0] for one in sequences]
     (batch,) = runtime.run(["probabilities"], {"tokens": padded(sequences)})
@@ -81,7 +81,7 @@ def test_the_linear_baseline_answers_as_fitted(runs: Callable[..., Path], classe
     spec = parse_spec(read_plan(run).model)
     sequences = [*sequences_of_all_lengths(40, 2 * LENGTH), [5, 5, 6, 5, 5], [1]]
     expected = load_run(run).predict_tokens(Ragged.from_lists([np.array(s, np.int32) for s in sequences]))
-    assert expected.std(axis=0).max() > 0.02
+    assert expected.std(axis=0).max() > 0.01
     runtime = session(graph(run))
     (batch,) = runtime.run(["probabilities"], {"tokens": padded(sequences, extra=3)})
     np.testing.assert_allclose(batch, expected, rtol=0, atol=TOLERANCE)
