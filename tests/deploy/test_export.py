@@ -90,6 +90,20 @@ def test_an_export_that_answers_otherwise_is_not_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_tolerance_is_what_was_asked_for(runs: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(
+        MachineError, match=r"Expected differences up to 1e-12 .*--tolerance 1e-4, if labels agree"
+    ):
+        export_run(runs("lstm"), tmp_path / "export", tolerance=1e-12)
+    assert list(tmp_path.iterdir()) == []
+    report = export_run(runs("linear"), tmp_path / "export", tolerance=1e-3)
+    assert report.parity.tolerance == 1e-3
+    assert "(at most 0.001 is accepted)" in (tmp_path / "export" / "README.md").read_text("utf-8")
+    for tolerance in (0.0, -1.0, 1.0, float("nan")):
+        with pytest.raises(UsageError, match="--tolerance: out of range"):
+            export_run(runs("linear"), tmp_path / "export", tolerance=tolerance)
+
+
 def test_what_lies_near_the_tolerance_is_written_the_exact_way(
     runs: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,9 @@ def export(
     int8: Annotated[
         bool, typer.Option("--int8", help="Weights in eight bits (ONNX only); what that costs is measured.")
     ] = False,
+    tolerance: Annotated[
+        float, typer.Option(help="How far a probability may lie from the run's, in float32.")
+    ] = 1e-5,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Export a trained model, and prove on real inputs that the export answers as the model does."""
@@ -29,7 +32,7 @@ def export(
 
     FORMATS.get(format)
     destination = out or run / (f"{format}-int8" if int8 else format)
-    report = export_run(run, destination, format=format, int8=int8)
+    report = export_run(run, destination, format=format, int8=int8, tolerance=tolerance)
     if as_json:
         print(json.dumps({"run": str(run), **report.to_dict()}, ensure_ascii=False, indent=1))
         return

@@ -28,7 +28,12 @@ MARGINS = {"onnx": 0.25, "keras": 1.0}
 
 
 def export_run(
-    run_folder: Path, destination: Path, *, format: str = "onnx", int8: bool = False
+    run_folder: Path,
+    destination: Path,
+    *,
+    format: str = "onnx",
+    int8: bool = False,
+    tolerance: float = TOLERANCE,
 ) -> ExportReport:
     """Exports a finished run; nothing is left in ``destination`` unless the export answers as the run does.
 
@@ -37,16 +42,22 @@ def export_run(
         destination: made, or replaced when it holds an earlier export.
         format: "onnx", "keras" or "safetensors".
         int8: weights in eight bits (ONNX only); the cost in accuracy is measured and written down.
+        tolerance: how far a probability may lie from the run's, in float32. A recurrent network can carry a
+            rounding error of 1e-7 to 1e-4 on single texts; whoever accepts that says so.
 
     Returns:
         What was written and how it compares.
 
     Raises:
-        UsageError: an unknown format, or a destination that holds something else.
+        UsageError: an unknown format, no tolerance, or a destination that holds something else.
         DataError: no finished run, or damaged files.
         MachineError: the export does not answer as the run does, a package is missing, or the disk refuses.
     """
     FORMATS.get(format)
+    if not 0.0 < tolerance < 1.0:
+        raise UsageError(
+            "--tolerance", f"out of range (got {tolerance})", expected="above 0 and below 1", action="1e-5"
+        )
     source = load_source(Path(run_folder))
     destination = Path(destination)
     _check_destination(destination)
@@ -55,10 +66,10 @@ def export_run(
     folder = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=".tmp", dir=destination.parent))
     try:
         folder.chmod(0o755)
-        manifest, report = _build(source, folder, format, Options(int8=int8))
+        manifest, report = _build(source, folder, format, Options(int8=int8), tolerance)
         margin = MARGINS.get(format, 1.0) * (report.parity.tolerance or float("inf"))
         if source.spec.neural and report.parity.max_difference > margin:
-            manifest, report = _build(source, folder, format, Options(int8=int8, exact=True))
+            manifest, report = _build(source, folder, format, Options(int8=int8, exact=True), tolerance)
         insist(report.parity)
         card = write_card(source, manifest, report, measure(source))
         write_atomically(folder / names.CARD, card.encode())
@@ -69,13 +80,15 @@ def export_run(
     return replace(report, folder=destination, files=sizes)
 
 
-def _build(source: RunSource, folder: Path, format: str, options: Options) -> tuple[Manifest, ExportReport]:
+def _build(
+    source: RunSource, folder: Path, format: str, options: Options, tolerance: float
+) -> tuple[Manifest, ExportReport]:
     """Writes all but the card into ``folder``, and compares it with the trained network."""
     written = FORMATS.get(format)(source, folder, options)
     _write_companions(source, folder, format, options)
     manifest = _manifest(source, folder, format, options.int8, written.facts)
     write_atomically(folder / names.MANIFEST, manifest.to_json().encode())
-    report = _prove(source, folder, manifest, written.float32_bytes)
+    report = _prove(source, folder, manifest, written.float32_bytes, tolerance)
     return manifest, replace(report, exact=options.exact)
 
 
@@ -118,7 +131,9 @@ def _manifest(source: RunSource, folder: Path, format: str, int8: bool, facts: d
     )
 
 
-def _prove(source: RunSource, folder: Path, manifest: Manifest, float32_bytes: int | None) -> ExportReport:
+def _prove(
+    source: RunSource, folder: Path, manifest: Manifest, float32_bytes: int | None, tolerance: float
+) -> ExportReport:
     """Compares what was written with the trained network."""
     inputs = choose_inputs(source)
     expected = reference(source)
@@ -132,7 +147,7 @@ def _prove(source: RunSource, folder: Path, manifest: Manifest, float32_bytes: i
         expected,
         found,
         stretched=whole,
-        tolerance=TOLERANCE if exact else None,
+        tolerance=tolerance if exact else None,
         real=source.data is not None,
     )
     quantization = None
