@@ -85,10 +85,11 @@ def test_output_goes_into_a_file_whole_or_not_at_all(
     assert (done.returncode, done.stdout) == (0, b"")
     check(read(target.read_bytes()), rows, export)
     before = target.read_bytes()
-    with table.open("ab") as stream:
-        stream.write(b"one,field,too,many\n")
+    # Far behind what is read ahead, so that answers were written when the row is met.
+    table.write_bytes(b"text,id\n" + b"some words,1\n" * 6_000 + b"one,field,too,many\n")
     done = command("predict", export, "--input", table, "--output", target)
     assert done.returncode == 3
+    assert b"row 6002" in done.stderr
     assert b"does not fit the header" in done.stderr
     assert target.read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {"table.csv", "answers.csv"}
