@@ -15,9 +15,11 @@ from unrolled.cli import (
     data,
     doctor,
     explain,
+    export,
     init,
     lab,
     models,
+    predict,
     report,
     runs,
     serve,
@@ -40,10 +42,11 @@ app.command("models")(models.models)
 app.command("data")(data.data)
 app.command("train")(runs.train)
 app.command("evaluate")(runs.evaluate)
-app.command("predict")(runs.predict)
+app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
 app.command("analyse")(analyse.analyse)
 app.command("report")(report.report)
+app.command("export")(export.export)
 app.command("serve")(serve.serve)
 app.command("benchmark")(benchmark.benchmark)
 app.command("doctor")(doctor.doctor)

@@ -1,4 +1,4 @@
-"""``unrolled train``, ``evaluate`` and ``predict``: one model at a time."""
+"""``unrolled train`` and ``unrolled evaluate``: one model at a time."""
 
 from __future__ import annotations
 
@@ -61,61 +61,36 @@ def train(
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    model: Annotated[Path, typer.Argument(help="A finished run's folder, or an export's.")],
     data: Annotated[str, typer.Argument(help="Labelled data: demo, imdb, or a path.")],
     text_column: Annotated[str | None, typer.Option(help="Column that holds the texts.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column that holds the labels.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Measure a trained model on labelled data: its test part, or all of it where there is only one part."""
+    from unrolled.cli.answers import open_answerer
     from unrolled.data.load import load_dataset
     from unrolled.errors import DataError
-    from unrolled.evidence.evaluation import evaluate_run
-    from unrolled.training.fitted import load_run
+    from unrolled.evidence.evaluation import evaluate_answers
 
-    fitted = load_run(run)
+    answerer = open_answerer(model)
     dataset = load_dataset(data, text_column=text_column, label_column=label_column)
     split = dataset.test if dataset.test is not None else dataset.train
-    unknown = [name for name in dataset.classes if name not in fitted.plan.classes]
+    unknown = [name for name in dataset.classes if name not in answerer.classes]
     if unknown:
         raise DataError(
             data,
-            f"labels that the run does not know (got {', '.join(map(repr, unknown[:5]))})",
-            expected=f"labels among {', '.join(map(repr, fitted.plan.classes))}",
-            action="the data that belongs to this run, or --label-column",
+            f"labels that the model does not know (got {', '.join(map(repr, unknown[:5]))})",
+            expected=f"labels among {', '.join(map(repr, answerer.classes))}",
+            action="the data that belongs to this model, or --label-column",
         )
-    found = evaluate_run(fitted, split, dataset.classes)
+    probabilities = answerer.of_split(split)
+    found = evaluate_answers(probabilities, answerer.classes, split.labels, dataset.classes)
     if as_json:
-        print(json.dumps({"run": str(run), "data": dataset.name, **found.to_dict()}, indent=1))
+        print(json.dumps({"run": str(model), "data": dataset.name, **found.to_dict()}, indent=1))
         return
     low, high = found.interval
     share = f"{found.accuracy:.4f} [{low:.4f}, {high:.4f}]"
     print(f"accuracy {share} on {found.num_items:,} items, loss {found.loss:.4f}")
     for row in found.per_class:
         print(f"  {row.name}: {row.right:,} of {row.total:,} found, precision {row.precision:.4f}")
-
-
-def predict(
-    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
-    texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts; standard input, a line each, without.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
-) -> None:
-    """Label texts with a trained model."""
-    from unrolled.training.fitted import load_run
-
-    fitted = load_run(run)
-    items = list(texts) if texts else [line.rstrip("\r\n") for line in sys.stdin]
-    probabilities = fitted.predict_texts(items)
-    classes = fitted.plan.classes
-    labels = [classes[int(row.argmax())] for row in probabilities]
-    if as_json:
-        rows = [
-            {"text": text, "label": label, "probabilities": dict(zip(classes, map(float, row), strict=True))}
-            for text, label, row in zip(items, labels, probabilities, strict=True)
-        ]
-        print(json.dumps({"run": str(run), "predictions": rows}, ensure_ascii=False, indent=1))
-        return
-    for text, label, row in zip(items, labels, probabilities, strict=True):
-        print(f"{label}\t{row.max():.4f}\t{text}")

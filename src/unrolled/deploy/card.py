@@ -18,7 +18,7 @@ def write_card(source: RunSource, manifest: Manifest, report: ExportReport, figu
         + (" or others" if len(source.classes) > 6 else ""),
         _summary(source, manifest),
         "## Use it",
-        _use(manifest, source),
+        _use(manifest, source, exact=report.exact),
         "## How good it is",
         _quality(source, figures),
         "## What it was trained on",
@@ -44,7 +44,7 @@ def _summary(source: RunSource, manifest: Manifest) -> str:
     )
 
 
-def _use(manifest: Manifest, source: RunSource) -> str:
+def _use(manifest: Manifest, source: RunSource, *, exact: bool) -> str:
     snippet, needs = SNIPPETS[manifest.format]
     if source.vocabulary is None:
         return (
@@ -55,11 +55,9 @@ def _use(manifest: Manifest, source: RunSource) -> str:
     code = snippet.replace("[CUT]", cut).replace("LENGTH", str(manifest.length))
     masked = manifest.masked and "Conv1D" in " ".join(source.weights)
     note = ""
-    if manifest.format == "keras" and (masked or manifest.architecture == "embedding_dense"):
-        note = (
-            "\n\nIts layers that respect padding come from the package `unrolled` (`import unrolled.layers` "
-            "before loading)."
-        )
+    if manifest.format == "keras" and (masked or exact or manifest.architecture == "embedding_dense"):
+        code = code.replace("import numpy as np\n", "import numpy as np\nimport unrolled.layers\n")
+        note = "\n\nThe package `unrolled` brings layers that Keras lacks: import it before loading."
     return f"With {needs}, in this folder:\n\n```python\n{code}```{note}"
 
 
@@ -107,7 +105,8 @@ def _data(source: RunSource) -> str:
     if not source.spec.neural:
         reads = f"n-grams up to {getattr(source.spec, 'ngrams', 1)} words, the whole text is read"
     sizes = f"{len(data.train):,} items to learn from, {len(data.validation):,} to choose on"
-    epochs = f"at most {training['epochs']} epochs, weights of epoch {source.record.get('chosen_epoch')}"
+    most = training["epochs"]
+    epochs = f"at most {most} epoch{'s' * (most != 1)}, weights of epoch {source.record.get('chosen_epoch')}"
     words = min(source.spec.vocabulary_size, data.vocabulary_size)
     lines = [
         f"- Data set {plain(data.name)}: {sizes}, {len(data.test):,} to test; sha256 `{data.sha256}`.",
@@ -139,6 +138,11 @@ def _limits(manifest: Manifest, figures: Figures | None) -> str:
 def _proof(report: ExportReport, manifest: Manifest) -> str:
     parity = report.parity
     lines = [_parity(parity, manifest)]
+    if report.exact and manifest.format == "onnx":
+        lines.append(
+            "Its recurrent operators compute tanh as `ScaledTanh` with 1 and 1, the same function: ONNX "
+            "Runtime approximates `Tanh`, and over this model's steps the error grew too large."
+        )
     if report.quantization is not None:
         before, after = report.quantization.accuracy
         full, small = report.quantization.bytes

@@ -34,12 +34,26 @@ class Written:
     float32_bytes: int | None = None
 
 
-Writer: TypeAlias = Callable[[RunSource, Path, bool], Written]
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a model is written.
+
+    Args:
+        int8: weights in eight bits (ONNX only).
+        exact: recurrent layers in a way that lies closer to the run's own arithmetic. ONNX: a tanh that ONNX
+            Runtime computes to the last bit or so, at half the speed. Keras: the layers of this package.
+    """
+
+    int8: bool = False
+    exact: bool = False
+
+
+Writer: TypeAlias = Callable[[RunSource, Path, Options], Written]
 FORMATS: Registry[Writer] = Registry("format")
 
 
 @FORMATS.register("onnx")
-def write_onnx(source: RunSource, folder: Path, int8: bool) -> Written:
+def write_onnx(source: RunSource, folder: Path, options: Options) -> Written:
     """``model.onnx``: standard operators, dynamic batch and length, nothing but weights and a graph."""
     try:
         import onnx  # noqa: F401
@@ -54,10 +68,13 @@ def write_onnx(source: RunSource, folder: Path, int8: bool) -> Written:
     from unrolled.deploy.onnx_network import network_to_onnx
     from unrolled.deploy.quantize import quantize
 
-    write = network_to_onnx if source.spec.neural else linear_to_onnx
-    model = write(source.spec, source.weights, doc=f"{source.name}, a text classifier")
+    doc = f"{source.name}, a text classifier"
+    if source.spec.neural:
+        model = network_to_onnx(source.spec, source.weights, doc=doc, exact_tanh=options.exact)
+    else:
+        model = linear_to_onnx(source.spec, source.weights, doc=doc)
     float32_bytes = None
-    if int8:
+    if options.int8:
         float32_bytes = model.ByteSize()
         model = quantize(model)
     write_atomically(folder / MODEL, model.SerializeToString())
@@ -68,21 +85,21 @@ def write_onnx(source: RunSource, folder: Path, int8: bool) -> Written:
 
 
 @FORMATS.register("keras")
-def write_keras(source: RunSource, folder: Path, int8: bool) -> Written:
+def write_keras(source: RunSource, folder: Path, options: Options) -> Written:
     """``model.keras``: what ``keras.saving.load_model`` reads, with Keras' own layers where they suffice."""
     _needs_network(source, "keras")
-    _no_int8(int8, "keras")
+    _no_int8(options.int8, "keras")
     from unrolled.deploy.network import build_network
 
-    plain = with_stock_layers(build_network(source))
+    plain = with_stock_layers(build_network(source), recurrent=not options.exact)
     plain.save(folder / "model.keras")
     return Written(("model.keras",), {})
 
 
 @FORMATS.register("safetensors")
-def write_safetensors(source: RunSource, folder: Path, int8: bool) -> Written:
+def write_safetensors(source: RunSource, folder: Path, options: Options) -> Written:
     """``model.safetensors``: the weights by name, to be rebuilt from ``config.json``."""
-    _no_int8(int8, "safetensors")
+    _no_int8(options.int8, "safetensors")
     from safetensors.numpy import save
 
     arrays = {name: np.ascontiguousarray(source.weights[name]) for name in sorted(source.weights)}
@@ -137,11 +154,12 @@ def _onnx_answers(folder: Path) -> tuple[Answer, tuple[Answer, ...]]:
     return as_the_run, (one_by_one, as_one_batch)
 
 
-def with_stock_layers(network: Any) -> Any:
+def with_stock_layers(network: Any, *, recurrent: bool = True) -> Any:
     """The same network and weights in layers of ``keras.layers``, except those that must respect a mask.
 
     Our recurrent layers compute what Keras' own do, so that the file opens wherever Keras is. Convolution,
     pooling and flattening under a mask have no counterpart there: they stay ours, and the card says so.
+    So do recurrent layers where ``recurrent`` is False.
     """
     from unrolled.layers import GRU, LSTM, SimpleRNN, keras
 
@@ -151,9 +169,8 @@ def with_stock_layers(network: Any) -> Any:
         kind = type(layer)
         if isinstance(layer, keras.layers.Bidirectional):
             return keras.layers.Bidirectional(stock(layer.forward_layer), name=layer.name)
-        if kind.__module__.startswith("unrolled") and (
-            isinstance(layer, SimpleRNN | LSTM | GRU) or not masked
-        ):
+        replaceable = recurrent if isinstance(layer, SimpleRNN | LSTM | GRU) else not masked
+        if kind.__module__.startswith("unrolled") and replaceable:
             kind = getattr(keras.layers, kind.__name__)
         return kind.from_config(layer.get_config())
 

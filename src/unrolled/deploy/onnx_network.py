@@ -35,19 +35,22 @@ def weights_by_layer(weights: Mapping[str, NDArray[Any]]) -> list[list[NDArray[A
     return [[arrays[number] for number in sorted(arrays)] for _, arrays in sorted(layers.items())]
 
 
-def network_to_onnx(spec: ModelSpec, weights: Mapping[str, NDArray[Any]], *, doc: str) -> Any:
+def network_to_onnx(
+    spec: ModelSpec, weights: Mapping[str, NDArray[Any]], *, doc: str, exact_tanh: bool = False
+) -> Any:
     """The network of ``spec`` with ``weights`` as an onnx.ModelProto.
 
     Args:
         spec: of a neural architecture.
         weights: arrays by the names that a run stores them under.
         doc: what the model is, kept in the file.
+        exact_tanh: see :func:`unrolled.deploy.onnx_recurrent.add_recurrent`.
 
     Returns:
         A model from ``tokens`` int64 (batch, time) to ``probabilities`` float32 (batch, classes), and to
         ``reading`` float32 (batch, steps, classes) where the network reads strictly left to right.
     """
-    return _Writer(spec, weights_by_layer(weights)).write(doc)
+    return _Writer(spec, weights_by_layer(weights), exact_tanh).write(doc)
 
 
 @dataclass(slots=True)
@@ -56,6 +59,7 @@ class _Writer:
 
     spec: Any
     layers: list[list[NDArray[Any]]]
+    exact_tanh: bool
     graph: Graph = field(default_factory=Graph)
 
     @property
@@ -179,6 +183,7 @@ class _Writer:
                 cell=spec.cell,
                 bidirectional=spec.bidirectional,
                 lengths=None if lengths is None else self._at_least_one(lengths),
+                exact_tanh=self.exact_tanh,
                 name=f"{spec.cell}_{number}",
             )
         if lengths is not None:

@@ -89,6 +89,9 @@ def compare(
         stretched: the export's for sequences read whole, one way of calling it each.
         tolerance: bound on the differences; None when they are only measured.
         real: whether the inputs are test items.
+
+    Raises:
+        MachineError: an answer is no number.
     """
     answers = found(inputs.texts)
     pairs = [(expected(inputs.texts), answers)]
@@ -98,7 +101,7 @@ def compare(
     difference, changed, undecided = 0.0, 0, 0
     for wanted, got in pairs:
         if not np.isfinite(got).all():
-            raise _failed("an answer is no number")
+            raise _failed("an answer is no number", tolerance)
         difference = max(difference, float(np.abs(wanted - got).max(initial=0.0)))
         best = np.sort(wanted, axis=1)
         close = best[:, -1] - best[:, -2] <= 2 * (tolerance or 0.0)
@@ -115,9 +118,20 @@ def compare(
         num_undecided=undecided,
         tolerance=tolerance,
     )
-    if tolerance is not None and (difference > tolerance or changed):
-        raise _failed(f"the largest difference is {difference:.2e} and {changed} labels differ")
     return parity, answers
+
+
+def insist(parity: Parity) -> None:
+    """Returns when an export kept to its tolerance.
+
+    Raises:
+        MachineError: it did not.
+    """
+    changed, difference = parity.labels_changed, parity.max_difference
+    if parity.tolerance is not None and (difference > parity.tolerance or changed):
+        raise _failed(
+            f"the largest difference is {difference:.2e} and {changed} labels differ", parity.tolerance
+        )
 
 
 def accuracy(probabilities: FloatArray, labels: IntArray) -> float:
@@ -125,10 +139,10 @@ def accuracy(probabilities: FloatArray, labels: IntArray) -> float:
     return float((probabilities.argmax(axis=1) == labels).mean())
 
 
-def _failed(what: str) -> MachineError:
+def _failed(what: str, tolerance: float | None) -> MachineError:
     return MachineError(
         "export",
-        f"the export does not answer as the trained network does ({what})",
-        expected=f"differences up to {TOLERANCE:g} and the same labels",
-        action="report it with the run's folder; nothing was written",
+        f"the export does not answer as the trained network does ({what}); nothing was written",
+        expected=f"differences up to {tolerance or TOLERANCE:g} and the same labels",
+        action="--tolerance 1e-4, if labels agree and you accept it; else report it with the run's folder",
     )

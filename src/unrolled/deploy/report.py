@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class ExportReport:
         precision: "float32" or "int8".
         parity: the comparison that it passed.
         quantization: None for float32.
+        exact: whether recurrent layers were written the slower way that lies closer to the run's arithmetic.
         files: name to size in bytes.
     """
 
@@ -67,7 +68,8 @@ class ExportReport:
     precision: str
     parity: Parity
     quantization: Quantization | None
-    files: dict[str, int]
+    exact: bool
+    files: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As values that JSON can hold."""

@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.errors import DataError
 from unrolled.evidence.scores import score_classes
-from unrolled.training.fitted import FittedRun
 from unrolled.training.network import score
-from unrolled.types import Split
+from unrolled.types import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +50,23 @@ class Evaluation:
         return asdict(self)
 
 
-def evaluate_run(run: FittedRun, split: Split, classes: Sequence[str]) -> Evaluation:
-    """How well ``run`` labels ``split``, whose labels index into ``classes``.
+def evaluate_answers(
+    probabilities: FloatArray, known: Sequence[str], given: IntArray, classes: Sequence[str]
+) -> Evaluation:
+    """How well answers fit the labels.
 
-    Raises:
-        DataError: nothing to measure on, or texts for a run that knows none.
+    Args:
+        probabilities: float32, shape (items, classes that the model knows).
+        known: their names.
+        given: labels, int32, as places in ``classes``.
+        classes: names in the data, all of them known; some may be missing, and the order may differ.
     """
-    if not len(split):
-        raise DataError("evaluate", "there are no items", expected="at least one labelled item")
-    tokens = run.encode(split.texts) if split.texts is not None else split.tokens
-    if tokens is None:
-        raise DataError("evaluate", "the data holds neither texts nor tokens")
-    probabilities = run.predict_tokens(tokens)
-    # The data may lack classes of the run, or list them in another order.
-    places = np.array([run.plan.classes.index(name) for name in classes])
-    labels = places[split.labels].astype(np.int32)
+    places = np.array([known.index(name) for name in classes])
+    labels = places[given].astype(np.int32)
     loss, accuracy = score(probabilities, labels)
     chosen = probabilities.argmax(axis=1)
     per_class = []
-    for index, name in enumerate(run.plan.classes):
+    for index, name in enumerate(known):
         right = int(((chosen == index) & (labels == index)).sum())
         called = int((chosen == index).sum())
         precision = right / called if called else float("nan")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from unrolled.errors import DataError
 from unrolled.models import ModelSpec, parse_spec
 from unrolled.models.linear import LinearModel, LinearSpec
 from unrolled.training.batching import Batcher, padded_lengths
-from unrolled.training.network import Network
+from unrolled.training.network import Network, State
 from unrolled.training.record import TOKENIZER, WEIGHTS, RunPlan, read_plan, read_record
 from unrolled.types import EncodedSplit, FloatArray, Ragged, digest
 
@@ -35,6 +35,7 @@ class FittedRun:
     spec: ModelSpec
     vocabulary: Vocabulary | None
     weights: dict[str, NDArray[Any]]
+    _built: list[tuple[Network, State]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def predict_tokens(self, tokens: Ragged) -> FloatArray:
         """Class probabilities for token sequences, float32, shape (sequences, classes)."""
@@ -43,8 +44,12 @@ class FittedRun:
             return model.predict_probabilities(tokens)
         split = EncodedSplit(tokens, np.zeros(len(tokens), np.int32))
         lengths = padded_lengths(self.spec, split, group=True)
-        network = Network(self.spec, seed=0, learning_rate=1e-3)
-        state = network.load_weights(network.initial_state(), self.weights)
+        if not self._built:
+            # Kept, so that the next call with batches of the same shape compiles nothing.
+            network = Network(self.spec, seed=0, learning_rate=1e-3)
+            state = network.load_weights(network.initial_state(), self.weights)
+            self._built.append((network, state))
+        network, state = self._built[0]
         return network.predict(state, split, Batcher(self.spec, min(256, max(1, len(tokens))), lengths))
 
     def predict_texts(self, texts: Sequence[str]) -> FloatArray:

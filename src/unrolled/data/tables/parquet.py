@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +27,34 @@ def read_parquet(path: Path, where: str, request: ColumnRequest) -> Table:
     limits have seen it.
     """
     check_frame(path, where)
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with unreadable(where):
         file = pq.ParquetFile(path)
         schema = file.schema_arrow
         names = list(schema.names)
         _check_rows(where, file.metadata)
-        _check_sizes(path, where, file.metadata)
-        choice = choose_columns(where, names, request, lambda: _sample(path, where, schema))
+        check_sizes(path, where, file.metadata)
+        choice = choose_columns(where, names, request, lambda: sample_rows(path, where, schema))
         columns = list(choice.wanted())
         _check_kinds(where, schema, choice)
-        strings = [name for name in columns if _is_string(schema.field(name).type)]
+        strings = [name for name in columns if is_string(schema.field(name).type)]
         file = pq.ParquetFile(path, read_dictionary=strings, page_checksum_verification=True)
         builder = TableBuilder(where, names, "row")
         for group in range(file.num_row_groups):
             _add_group(builder, file.read_row_group(group, columns=columns, use_threads=False), choice)
+    if choice.guessed:
+        builder.notices.append(choice.notice())
+    return builder.build()
+
+
+@contextmanager
+def unreadable(where: str) -> Iterator[None]:
+    """Turns what Arrow raises for a broken file into a DataError; the disk's own failures pass."""
+    import pyarrow as pa
+
+    try:
+        yield
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         # Arrow reports a broken file as OSError too; the disk's own failures carry a number.
         if isinstance(error, OSError) and error.errno is not None:
@@ -53,9 +65,6 @@ def read_parquet(path: Path, where: str, request: ColumnRequest) -> Table:
             expected="a whole, unencrypted Parquet file",
             action="write or download the file again",
         ) from None
-    if choice.guessed:
-        builder.notices.append(choice.notice())
-    return builder.build()
 
 
 def check_frame(path: Path, where: str) -> None:
@@ -100,8 +109,8 @@ def _check_rows(where: str, metadata: Any) -> None:
         )
 
 
-def _check_sizes(path: Path, where: str, metadata: Any) -> None:
-    """Holds the size that the footer declares against the limits.
+def check_sizes(path: Path, where: str, metadata: Any, *, whole: bool = True) -> None:
+    """Holds the size that the footer declares against the limits; on the whole file only where asked.
 
     The row groups' own totals are read, not those of their columns: on some damaged footers Arrow ends
     the whole process when asked for a column.
@@ -109,7 +118,7 @@ def _check_sizes(path: Path, where: str, metadata: Any) -> None:
     packed = path.stat().st_size
     unpacked = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
     too_dense = unpacked > limits.RATIO_FLOOR_BYTES and unpacked > limits.MAX_RATIO * packed
-    if too_dense or not 0 <= unpacked <= limits.MAX_UNPACKED_BYTES:
+    if too_dense or unpacked < 0 or (whole and unpacked > limits.MAX_UNPACKED_BYTES):
         raise DataError(
             where,
             f"it would unfold too much (got {unpacked:,} bytes out of {packed:,})",
@@ -122,13 +131,13 @@ def _check_kinds(where: str, schema: Any, choice: ColumnChoice) -> None:
     import pyarrow.types as kinds
 
     allowed = {
-        choice.text: (_is_string, kinds.is_null),
-        choice.label: (_is_string, kinds.is_integer, kinds.is_boolean, kinds.is_floating),
+        choice.text: (is_string, kinds.is_null),
+        choice.label: (is_string, kinds.is_integer, kinds.is_boolean, kinds.is_floating),
     }
     if choice.split is not None:
-        allowed[choice.split] = (_is_string,)
+        allowed[choice.split] = (is_string,)
     if choice.group is not None:
-        allowed[choice.group] = (_is_string, kinds.is_integer)
+        allowed[choice.group] = (is_string, kinds.is_integer)
     for name, checks in allowed.items():
         kind = schema.field(name).type
         if not any(check(kind) for check in checks):
@@ -141,7 +150,8 @@ def _check_kinds(where: str, schema: Any, choice: ColumnChoice) -> None:
             )
 
 
-def _is_string(kind: Any) -> bool:
+def is_string(kind: Any) -> bool:
+    """Whether an Arrow type holds strings, as they are or in a dictionary."""
     import pyarrow.types as kinds
 
     if kinds.is_dictionary(kind):
@@ -149,22 +159,24 @@ def _is_string(kind: Any) -> bool:
     return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
 
 
-def _sample(path: Path, where: str, schema: Any) -> dict[str, list[Any]]:
+def sample_rows(path: Path, where: str, schema: Any) -> dict[str, list[Any]]:
     """The first rows of every column that could be a text or a label."""
     import pyarrow.parquet as pq
     import pyarrow.types as kinds
 
-    strings = [field.name for field in schema if _is_string(field.type)]
+    strings = [field.name for field in schema if is_string(field.type)]
     names = strings + [f.name for f in schema if kinds.is_integer(f.type) or kinds.is_boolean(f.type)]
     file = pq.ParquetFile(path, read_dictionary=strings)
     for batch in file.iter_batches(batch_size=SAMPLE_ROWS, columns=names, use_threads=False):
-        return {name: _values(where, [batch.column(name)], 1) for name in names}
+        return {name: column_values(where, [batch.column(name)], 1) for name in names}
     return {}
 
 
 def _add_group(builder: TableBuilder, group: Any, choice: ColumnChoice) -> None:
     first = builder.num_rows + 1
-    columns = {name: _values(builder.where, group.column(name).chunks, first) for name in group.column_names}
+    columns = {
+        name: column_values(builder.where, group.column(name).chunks, first) for name in group.column_names
+    }
     texts, labels = columns[choice.text], columns[choice.label]
     nothing = [None] * len(texts)
     splits = nothing if choice.split is None else [split or "" for split in columns[choice.split]]
@@ -177,7 +189,7 @@ def _named(group: Any) -> str:
     return "" if group is None else str(group)
 
 
-def _values(where: str, chunks: Sequence[Any], first: int) -> list[Any]:
+def column_values(where: str, chunks: Sequence[Any], first: int) -> list[Any]:
     """A column's values from row ``first`` on; equal strings of one dictionary are one object."""
     found: list[Any] = []
     for chunk in chunks:

@@ -1,4 +1,8 @@
-"""Tables of any size, row by row: what predicting needs, which asks for texts and no labels."""
+"""Tables of any size, row by row: what predicting needs, which asks for texts and no labels.
+
+Files of text take little memory whatever their size. Parquet's are read a batch at a time, and take what one
+of their row groups does.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,14 @@ from unrolled.data.tables.columns import SAMPLE_ROWS, choose_text_column
 from unrolled.data.tables.delimited import Records, raised_field_limit
 from unrolled.data.tables.json_lines import parse_lines
 from unrolled.data.tables.lines import Lines
-from unrolled.data.tables.table import shorten, show_path
+from unrolled.data.tables.parquet_rows import SUFFIXES as PARQUET
+from unrolled.data.tables.parquet_rows import ParquetRows
+from unrolled.data.tables.table import check_field, shorten, show_path
 from unrolled.errors import DataError
 
 DELIMITERS = {".csv": ",;\t", ".tsv": "\t", ".tab": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
+SUFFIXES = (*DELIMITERS, *JSON_LINES, *PARQUET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +54,12 @@ class TableStream:
 
 def can_stream(path: Path) -> bool:
     """Whether the suffix is one of a table that can be read row by row."""
-    return path.suffix.lower() in (*DELIMITERS, *JSON_LINES)
+    return path.suffix.lower() in SUFFIXES
 
 
 @contextmanager
 def stream_table(path: Path, text_column: str | None = None) -> Iterator[TableStream]:
-    """Opens a CSV, TSV or JSONL file of any size; memory does not grow with it.
+    """Opens a CSV, TSV, JSONL or Parquet file of any size; memory does not grow with it.
 
     Args:
         path: the file; its suffix tells the format.
@@ -65,6 +72,19 @@ def stream_table(path: Path, text_column: str | None = None) -> Iterator[TableSt
     if not path.is_file():
         raise DataError(where, "there is no such file", expected="a table of texts", action="check the path")
     suffix = path.suffix.lower()
+    if not can_stream(path):
+        raise DataError(
+            where,
+            f"the file format is unknown (got suffix={suffix!r})",
+            expected=f"one of {', '.join(SUFFIXES)}",
+            action="convert the file, or rename it after its format",
+        )
+    if suffix in PARQUET:
+        table = ParquetRows(path, where)
+        column = choose_text_column(where, table.names, text_column, table.sample)
+        rows = (Row(record, _text(where, number, record, column)) for number, record in table.reading(column))
+        yield TableStream(tuple(table.names), column, rows, table.position)
+        return
     newline = "\n" if suffix in JSON_LINES else ""
     with Lines(path, where, newline=newline) as lines:
         if suffix in JSON_LINES:
@@ -73,8 +93,8 @@ def stream_table(path: Path, text_column: str | None = None) -> Iterator[TableSt
         with raised_field_limit():
             records = Records(iter(lines), where, DELIMITERS[suffix])
             names = [name.strip() for name in records.header]
-            rows = ((number, dict(zip(names, record, strict=True))) for number, record in records)
-            yield _open(where, lines, rows, names, text_column)
+            named = ((number, dict(zip(names, record, strict=True))) for number, record in records)
+            yield _open(where, lines, named, names, text_column)
 
 
 def _open(
@@ -110,4 +130,5 @@ def _text(where: str, number: int, record: dict[str, Any], column: str) -> str:
             expected="a string",
             action="correct the row, or --text-column NAME",
         )
+    check_field(f"{where}, row {number}", value)
     return value
