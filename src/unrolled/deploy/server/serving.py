@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
+from unrolled.deploy.backward import NOT_RECURRENT
 from unrolled.deploy.explain import TextExplainer
 from unrolled.deploy.predictor import Predictor
 from unrolled.deploy.server.batching import MicroBatcher
@@ -135,5 +136,5 @@ class Serving:
             "precision": manifest.precision,
             "labels": list(predictor.labels),
             "length": manifest.length,
-            "recurrent": self.explainers[name].backward.reason == "",
+            "recurrent": self.explainers[name].backward.reason != NOT_RECURRENT,
         }
