@@ -73,7 +73,6 @@ class Gate:
             if status == 0:
                 await problem.response()(scope, receive, guarded_send)
         except Exception:
-            # Nothing of the cause goes out: it may name files of this machine.
             _log.exception("an answer failed")
             if status == 0:
                 await Problem(500, "the server failed", close=True).response()(scope, receive, guarded_send)

@@ -53,7 +53,7 @@ class Problem(Exception):  # noqa: N818 - an answer, not a fault of the program
 
 
 async def on_problem(request: Request, error: Exception) -> Response:
-    """Starlette's handler for :class:`Problem` and for its own failures (404, 405)."""
+    """Starlette's handler for :class:`Problem` and for its own failures (404, 405), and for faults of ours."""
     if isinstance(error, Problem):
         return error.response()
     if isinstance(error, HTTPException):
@@ -62,4 +62,5 @@ async def on_problem(request: Request, error: Exception) -> Response:
         response = Problem(status, what.get(status, str(error.detail))).response()
         response.headers.update(error.headers or {})
         return response
-    raise error
+    # Nothing of the cause goes out: it may name files of this machine. The gate logs it.
+    return Problem(500, "the server failed", close=True).response()

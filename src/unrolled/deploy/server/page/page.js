@@ -84,7 +84,6 @@ async function answer(signal) {
   if (signal.aborted) { return; }
   answered = text;
   target = at("label").value || likeliest(results);
-  at("target").textContent = `“${target}”`;
   showAnswers(results);
   say(results.map((found) => summary(found.model, found.predictions[0])).join(" "));
   await Promise.all(cards.map((card) => explainOne(card, signal)));
@@ -149,8 +148,9 @@ function showMarks() {
   const ranges = Array.from(off.values());
   const position = Number(at("position").value);
   for (const card of cards) { if (card.explanation) { card.mark(ranges, position); } }
+  at("target").textContent = `“${target}”${off.size ? " in the whole text" : ""}`;
   at("off").hidden = !off.size;
-  at("off").querySelector("span").textContent = `${plural(off.size, "word")} switched off; colours and curves are the whole text’s`;
+  at("off").querySelector("span").textContent = `${plural(off.size, "word")} switched off`;
   const total = Number(at("position").max);
   at("position-text").textContent = position < total ? `${position} of ${total}` : plural(total, "word");
 }

@@ -1,0 +1,126 @@
+"""Small exports, made once for a whole test session, and servers over them."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from starlette.testclient import TestClient
+
+from benchmarks.own_tables import write_table
+from unrolled.data import encode_dataset, generate_demo, load_dataset
+from unrolled.deploy import Predictor, ServerSettings, create_app
+from unrolled.types import Dataset
+
+SMALL = {
+    "embedding_size": 8,
+    "units": 8,
+    "filters": 8,
+    "hidden_units": 8,
+    "length": 60,
+    "vocabulary_size": 2_000,
+}
+ORIGIN = "http://localhost"
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[str, Path]:
+    """Folders of exports by name: lstm, cnn_gru and linear of two labels, and gru of three."""
+    root = tmp_path_factory.getbasetemp()
+    folder = (root if worker_id == "master" else root.parent) / "exports"
+    # Workers of one session share what the first of them trains.
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            building = tmp_path_factory.mktemp("exports-in-the-making")
+            reviews = generate_demo(train=600, validation=100, test=100, median_words=12)
+            _export(reviews, ["linear", "lstm", "cnn_gru"], building / "demo", building / "ready")
+            table = building / "three.csv"
+            write_table(table, rows=300)
+            three = load_dataset(str(table), text_column="text", label_column="label")
+            _export(three, ["gru"], building / "three", building / "ready")
+            (building / "ready").rename(folder)
+    return {path.name: path for path in folder.iterdir()}
+
+
+def _export(dataset: Dataset, names: list[str], study: Path, ready: Path) -> None:
+    from unrolled.deploy import export_run
+    from unrolled.models import architectures
+    from unrolled.training.study import plan_runs, prepare_study
+    from unrolled.training.worker import train_run
+
+    encoded, vocabulary = encode_dataset(dataset, protocol="standard")
+    zoo = [architectures().get(name) for name in names]
+    plans = plan_runs(zoo, encoded, "standard", num_seeds=1, epochs=3, model_settings=SMALL)
+    prepared = prepare_study(study, encoded, vocabulary, "standard", plans)
+    for plan in plans:
+        train_run(prepared.run_folder(plan))
+        export_run(prepared.run_folder(plan), ready / plan.model["architecture"])
+
+
+@pytest.fixture(scope="session")
+def predictors(exports: dict[str, Path]) -> dict[str, Predictor]:
+    return {name: Predictor(folder) for name, folder in exports.items()}
+
+
+@pytest.fixture(scope="module")
+def make_client(predictors: dict[str, Predictor]) -> Iterator[Callable[..., TestClient]]:
+    """Clients of applications in this process, by default over linear and lstm."""
+    with contextlib.ExitStack() as stack:
+
+        def make(*models: Predictor | str, **limits: object) -> TestClient:
+            chosen = [predictors[one] if isinstance(one, str) else one for one in models or ("linear", "lstm")]
+            app = create_app(chosen, ServerSettings(**limits))  # type: ignore[arg-type]
+            return stack.enter_context(TestClient(app, base_url=ORIGIN))
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def client(make_client: Callable[..., TestClient]) -> TestClient:
+    return make_client()
+
+
+@dataclass
+class Running:
+    """A server in a process of its own."""
+
+    process: subprocess.Popen[str]
+    host: str
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def stop(self) -> int:
+        """Ends it as a supervisor does; its exit status."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def start_server() -> Iterator[Callable[..., Running]]:
+    """Starts ``unrolled serve`` with the given arguments on a free port and waits for its address."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*arguments: object, program: tuple[str, ...] = ("-m", "unrolled.cli", "serve")) -> Running:
+            command = [sys.executable, *program, *map(str, arguments), "--port", "0"]
+            process = stack.enter_context(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+            stack.callback(process.kill)
+            assert process.stderr is not None
+            lines = []
+            for line in process.stderr:
+                lines.append(line)
+                if found := re.search(r"http://([\d.]+):(\d+) serves", line):
+                    return Running(process, found[1], int(found[2]))
+            raise AssertionError(f"the server ended: {''.join(lines)}")
+
+        yield start
