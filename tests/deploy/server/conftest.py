@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from benchmarks.own_tables import write_table
 from filelock import FileLock
 from starlette.testclient import TestClient
 
-from benchmarks.own_tables import write_table
 from unrolled.data import encode_dataset, generate_demo, load_dataset
 from unrolled.deploy import Predictor, ServerSettings, create_app
 from unrolled.types import Dataset
@@ -34,19 +34,25 @@ ORIGIN = "http://localhost"
 def exports(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[str, Path]:
     """Folders of exports by name: lstm, cnn_gru and linear of two labels, and gru of three."""
     root = tmp_path_factory.getbasetemp()
-    folder = (root if worker_id == "master" else root.parent) / "exports"
+    folder = (root if worker_id == "master" else root.parent) / "served"
     # Workers of one session share what the first of them trains.
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():
-            building = tmp_path_factory.mktemp("exports-in-the-making")
+            building = tmp_path_factory.mktemp("in-the-making")
             reviews = generate_demo(train=600, validation=100, test=100, median_words=12)
-            _export(reviews, ["linear", "lstm", "cnn_gru"], building / "demo", building / "ready")
+            _export(reviews, ["linear", "lstm", "cnn_gru"], building / "demo", building / "exports")
             table = building / "three.csv"
             write_table(table, rows=300)
             three = load_dataset(str(table), text_column="text", label_column="label")
-            _export(three, ["gru"], building / "three", building / "ready")
-            (building / "ready").rename(folder)
-    return {path.name: path for path in folder.iterdir()}
+            _export(three, ["gru"], building / "three", building / "exports")
+            building.rename(folder)
+    return {path.name: path for path in (folder / "exports").iterdir()}
+
+
+@pytest.fixture(scope="session")
+def linear_run(exports: dict[str, Path]) -> Path:
+    """The run that the export called linear was made from."""
+    return exports["linear"].parents[1] / "demo" / "runs" / "linear-seed0"
 
 
 def _export(dataset: Dataset, names: list[str], study: Path, ready: Path) -> None:
@@ -75,7 +81,9 @@ def make_client(predictors: dict[str, Predictor]) -> Iterator[Callable[..., Test
     with contextlib.ExitStack() as stack:
 
         def make(*models: Predictor | str, **limits: object) -> TestClient:
-            chosen = [predictors[one] if isinstance(one, str) else one for one in models or ("linear", "lstm")]
+            chosen = [
+                predictors[one] if isinstance(one, str) else one for one in models or ("linear", "lstm")
+            ]
             app = create_app(chosen, ServerSettings(**limits))  # type: ignore[arg-type]
             return stack.enter_context(TestClient(app, base_url=ORIGIN))
 
@@ -108,11 +116,15 @@ class Running:
 
 @pytest.fixture(scope="module")
 def start_server() -> Iterator[Callable[..., Running]]:
-    """Starts ``unrolled serve`` with the given arguments on a free port and waits for its address."""
+    """Starts ``unrolled serve`` with the given arguments on a free port and waits for its address.
+
+    ``before`` is code that runs first in that process, to slow a model down or to shorten a limit.
+    """
     with contextlib.ExitStack() as stack:
 
-        def start(*arguments: object, program: tuple[str, ...] = ("-m", "unrolled.cli", "serve")) -> Running:
-            command = [sys.executable, *program, *map(str, arguments), "--port", "0"]
+        def start(*arguments: object, before: str = "") -> Running:
+            code = f"import sys\nfrom unrolled.cli.__main__ import main\n{before}\nsys.exit(main())"
+            command = [sys.executable, "-c", code, "serve", *map(str, arguments), "--port", "0"]
             process = stack.enter_context(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
             stack.callback(process.kill)
             assert process.stderr is not None

@@ -54,7 +54,7 @@ class Gate:
             return
         started = time.perf_counter()
         metrics = self._serving.metrics
-        status = 0
+        status, path = 0, scope["path"]
 
         async def guarded_send(message: Message) -> None:
             nonlocal status
@@ -71,11 +71,13 @@ class Gate:
             await self._app(scope, receive, guarded_send)
         except Problem as problem:
             if status == 0:
-                await problem.response()(scope, receive, guarded_send)
+                await problem.response(path)(scope, receive, guarded_send)
         except Exception:
             _log.exception("an answer failed")
             if status == 0:
-                await Problem(500, "the server failed", close=True).response()(scope, receive, guarded_send)
+                await Problem(500, "the server failed", close=True).response(path)(
+                    scope, receive, guarded_send
+                )
         finally:
             metrics.in_flight.dec()
             route = getattr(scope.get("route"), "path", "other")

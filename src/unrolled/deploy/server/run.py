@@ -56,9 +56,15 @@ class PatientProtocol(H11Protocol):
 class Server(uvicorn.Server):
     """Stops on SIGTERM and SIGINT after the answers under way, and then returns instead of dying of it."""
 
-    def __init__(self, config: uvicorn.Config, serving: Serving) -> None:
+    def __init__(self, config: uvicorn.Config, serving: Serving, on_start: Callable[[], None]) -> None:
         super().__init__(config)
-        self._serving = serving
+        self._serving, self._on_start = serving, on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tells the address once connections are taken: before that, a first request would be refused."""
+        await super().startup(sockets)
+        if self.started:
+            self._on_start()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -91,7 +97,7 @@ def serve(
     Args:
         predictors: exports.
         settings: limits and places.
-        on_start: called with the address, once it is taken.
+        on_start: called with the address, once requests are answered there.
 
     Raises:
         MachineError: the address is taken or not ours.
@@ -114,9 +120,9 @@ def serve(
         timeout_graceful_shutdown=int(settings.shutdown_seconds),
         backlog=BACKLOG,
     )
-    on_start(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     try:
-        Server(config, serving).run([listener])
+        Server(config, serving, lambda: on_start(address)).run([listener])
     finally:
         listener.close()
 
