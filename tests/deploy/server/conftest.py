@@ -9,12 +9,15 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from benchmarks.own_tables import write_table
 from filelock import FileLock
+from playwright.sync_api import Browser
 from starlette.testclient import TestClient
 
+from tests.deploy.server.browser import Visit, launch, visit
 from unrolled.data import encode_dataset, generate_demo, load_dataset
 from unrolled.deploy import Predictor, ServerSettings, create_app
 from unrolled.types import Dataset
@@ -136,3 +139,36 @@ def start_server() -> Iterator[Callable[..., Running]]:
             raise AssertionError(f"the server ended: {''.join(lines)}")
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    yield from launch()
+
+
+@pytest.fixture(scope="module")
+def server(start_server: Callable[..., Running], exports: dict[str, Path]) -> Running:
+    """Three recurrent models and a linear one; two label sets."""
+    return start_server(exports["lstm"], exports["linear"], exports["cnn_gru"], exports["gru"])
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: Running) -> Iterator[Callable[..., Visit]]:
+    """Opens the page; at the end nothing may have gone wrong, and nothing may have left the server.
+
+    Failures that a test brings about are given as ``allow``, parts of what Chromium says of them.
+    """
+    visits: list[tuple[Visit, tuple[str, ...]]] = []
+
+    def go(address: str = "", allow: tuple[str, ...] = (), **options: Any) -> Visit:
+        found = visit(browser, address or server.address, **options)
+        visits.append((found, allow))
+        return found
+
+    yield go
+    for found, allow in visits:
+        said = [line for line in found.console if not any(part in line for part in allow)]
+        found.page.context.close()
+        assert said == []
+        assert found.requests
+        assert [url for url in found.requests if not url.startswith(f"{found.address}/")] == []

@@ -40,11 +40,6 @@ settings.ServerSettings.__init__ = impatient
 """
 
 
-@pytest.fixture(scope="module")
-def server(start_server: Callable[..., Running], exports: dict[str, Path]) -> Running:
-    return start_server(exports["linear"], exports["lstm"])
-
-
 @contextlib.contextmanager
 def connect(server: Running) -> Iterator[socket.socket]:
     with socket.create_connection((server.host, server.port), timeout=30) as connection:
@@ -72,7 +67,12 @@ def test_it_answers_on_loopback_where_it_says(server: Running) -> None:
     assert server.host == "127.0.0.1"
     status, found = post(server, "/predict", {"texts": ["a fine film"]})
     assert status == 200
-    assert [one["model"] for one in found["results"]] == ["linear-seed0", "lstm-seed0"]
+    assert [one["model"] for one in found["results"]] == [
+        "lstm-seed0",
+        "linear-seed0",
+        "cnn_gru-seed0",
+        "gru-seed0",
+    ]
 
 
 def head(*lines: str) -> bytes:

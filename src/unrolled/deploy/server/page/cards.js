@@ -107,6 +107,11 @@ export class Card {
     );
   }
 
+  shareAt(position) {
+    const read = this.explanation.reading.findLast(([count]) => count <= position);
+    return read ? `${percent(read[1])} ${this.explanation.label}` : "nothing yet";
+  }
+
   mark(offRanges, position) {
     this.words.mark(offRanges, position);
     for (const chart of this.charts) { chart.cursor(position); }

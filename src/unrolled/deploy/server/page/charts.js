@@ -1,6 +1,6 @@
 // Two small charts over the words of a text: the probability while reading, and the gradient through time.
 
-import { drawing, element, percent, power, scientific } from "./elements.js";
+import { drawing, element, percent, plural, power, scientific } from "./elements.js";
 
 const WIDTH = 340;
 const LEFT = 40;
@@ -20,7 +20,7 @@ class Chart {
     this.height = height;
     this.describe = describe;
     this.svg = drawing("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${height}`, role: "img" });
-    this.reader = element("output");
+    this.reader = element("span", { class: "reader" });
     this.root = element("figure", {}, element("figcaption", {}, element("b", {}, title), this.reader), this.svg);
   }
 
@@ -44,7 +44,7 @@ class Chart {
     }
     const below = this.height - 3;
     parts.push(drawing("text", { x: LEFT, y: below }, "0"));
-    parts.push(drawing("text", { x: WIDTH - RIGHT, y: below, "text-anchor": "end" }, `${this.total} words`));
+    parts.push(drawing("text", { x: WIDTH - RIGHT, y: below, "text-anchor": "end" }, plural(this.total, "word")));
     return parts;
   }
 

@@ -153,6 +153,15 @@ function showMarks() {
   at("off").querySelector("span").textContent = `${plural(off.size, "word")} switched off`;
   const total = Number(at("position").max);
   at("position-text").textContent = position < total ? `${position} of ${total}` : plural(total, "word");
+  at("position").setAttribute("aria-valuetext", readOut(position, total));
+}
+
+// What the slider says where the curves cannot be seen.
+function readOut(position, total) {
+  const shown = cards.filter((card) => card.explanation);
+  const word = shown[0]?.explanation.words[position - 1]?.text ?? "nothing";
+  const shares = shown.map((card) => `${card.model.name} ${card.shareAt(position)}`);
+  return `after ${position} of ${plural(total, "word")}, ${word}: ${shares.join(", ")}`;
 }
 
 function readTo(position) {
