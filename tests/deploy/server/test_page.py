@@ -250,6 +250,21 @@ def test_a_server_that_goes_away_is_told_plainly(
     expect(found.cards.first.locator(".verdict")).not_to_contain_text("%")
 
 
+def test_a_word_that_nobody_could_be_asked_about_has_no_effect_beside_it(
+    shown: Visit, predictors: dict[str, Predictor]
+) -> None:
+    shown.word("lstm-seed0", "loved").click()
+    expect(shown.card("lstm-seed0").locator(".delta")).to_contain_text("from")
+    shown.page.route("**/predict", lambda route: route.fulfill(status=200, body="broken"))
+    shown.word("lstm-seed0", "mess").click()
+    expect(shown.trouble).to_be_visible()
+    for name, key in MODELS.items():
+        expect(shown.card(name).locator(".delta")).to_have_text(
+            "No answer yet without the words that are off."
+        )
+        assert shown.shares(name) == pytest.approx(expected(predictors[key], TEXT), abs=0.051)
+
+
 def test_it_recovers_when_the_server_is_back(open_page: Callable[..., Visit]) -> None:
     found = open_page(allow=("net::ERR_FAILED",))
     found.page.route("**/predict", lambda route: route.abort())

@@ -100,7 +100,9 @@ def test_the_slider_moves_by_keys(open_page: Callable[..., Visit]) -> None:
     slider.press("ArrowLeft")
     expect(found.page.locator("#position-text")).to_have_text("10 of 11")
     expect(found.card("lstm-seed0").locator("figcaption .reader").first).to_contain_text("after 10")
-    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"^after 10 of 11 words, dreadful: lstm-seed0 \d"))
+    expect(slider).to_have_attribute(
+        "aria-valuetext", re.compile(r"^after 10 of 11 words, dreadful: lstm-seed0 \d")
+    )
 
 
 def test_everything_to_operate_has_a_name(open_page: Callable[..., Visit]) -> None:

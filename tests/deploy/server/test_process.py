@@ -31,8 +31,8 @@ Predictor.predict_proba = slow
 """
 IMPATIENT = """
 import dataclasses
-from unrolled.deploy.server import run, settings
-run._HEADER_SECONDS = 0.8
+from unrolled.deploy.server import connection, settings
+connection._HEADER_SECONDS = 0.8
 made = settings.ServerSettings.__init__
 def impatient(self, **options):
     made(self, **options | {"receive_seconds": 0.8})

@@ -27,7 +27,7 @@ def create_app(predictors: Sequence[Predictor], settings: ServerSettings | None 
     return build_app(Serving(predictors, settings or ServerSettings()))
 
 
-def build_app(serving: Serving) -> ASGIApp:
+def build_app(serving: Serving) -> Gate:
     """The application over models that are there already."""
 
     @asynccontextmanager

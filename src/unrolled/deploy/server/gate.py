@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -86,10 +87,14 @@ class Gate:
             if status == 503:
                 metrics.refused.inc()
 
+    def knows_host(self, host: str) -> bool:
+        """Whether a Host header names this server."""
+        return _name(host) in self._hosts
+
     def _check(self, scope: Scope) -> None:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
-        if len(hosts) != 1 or _name(hosts[0]) not in self._hosts:
+        if len(hosts) != 1 or not self.knows_host(hosts[0]):
             raise Problem(421, "the Host header names another server", "this server's name", close=True)
         for name, value in headers:
             if name == b"origin" and not _same_origin(value.decode("latin-1"), hosts[0]):
@@ -99,6 +104,7 @@ class Gate:
             raise Problem(503, "too many requests wait")
 
 
+@lru_cache(256)
 def _name(host: str) -> str:
     """The host's name without its port, lower-cased; empty where it is none."""
     try:

@@ -1,8 +1,7 @@
-"""The server process: uvicorn with a deadline for receipt and an orderly end."""
+"""The server process: uvicorn on connections of our own, with an orderly end."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 import socket
@@ -11,46 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from unrolled.deploy.predictor import Predictor
 from unrolled.deploy.server.app import build_app
+from unrolled.deploy.server.connection import protocol_for
 from unrolled.deploy.server.serving import Serving
 from unrolled.deploy.server.settings import ServerSettings
 from unrolled.errors import MachineError
 
 KEEP_ALIVE_SECONDS = 15
 BACKLOG = 2_048
-_HEADER_SECONDS = 10.0
-
-
-class PatientProtocol(H11Protocol):
-    """Closes connections that do not bring a whole request head in time, which uvicorn waits for for ever."""
-
-    _timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._timer = self.loop.call_later(_HEADER_SECONDS, self._give_up)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        busy = self.cycle is not None and not self.cycle.response_complete
-        if busy and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        elif not busy and self._timer is None and not self.transport.is_closing():
-            self._timer = self.loop.call_later(_HEADER_SECONDS, self._give_up)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        super().connection_lost(exc)
-
-    def _give_up(self) -> None:
-        self._timer = None
-        if (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
-            self.transport.close()
 
 
 class Server(uvicorn.Server):
@@ -106,9 +75,10 @@ def serve(
     serving = Serving(predictors, settings)
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
+    gate = build_app(serving)
     config = uvicorn.Config(
-        build_app(serving),
-        http=PatientProtocol,
+        gate,
+        http=protocol_for(serving, gate),
         loop="asyncio",
         ws="none",
         lifespan="on",

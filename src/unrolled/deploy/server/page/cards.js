@@ -33,6 +33,7 @@ export class Card {
   busy(now) { this.root.setAttribute("aria-busy", String(now)); }
 
   clear() {
+    this.whole = null;
     this.label.textContent = "–";
     this.figure.textContent = this.delta.textContent = "";
     this.bars.replaceChildren(...this.model.labels.slice(0, MOST_BARS).map((name) => this.bar(name, 0, false, null, "–")));
@@ -48,6 +49,7 @@ export class Card {
   // whole: label to probability for the text as typed; now: for the text without the words that are off, or null.
   // target: the label whose change is told.
   answer(whole, now, target) {
+    this.whole = whole;
     const shown = now ?? whole;
     const [label, share] = best(shown);
     this.label.textContent = label;
@@ -72,6 +74,13 @@ export class Card {
     }
     return element("li", isBest ? { class: "best" } : {},
       element("span", { class: "name", title: name }, name), track, element("span", { class: "figure" }, figure));
+  }
+
+  // The words that are off could not be asked about: what stands there is the whole text's answer again.
+  unanswered() {
+    if (!this.whole) { return; }
+    this.answer(this.whole, null, "");
+    this.delta.textContent = "No answer yet without the words that are off.";
   }
 
   tell(whole, now, target) {

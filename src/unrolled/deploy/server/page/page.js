@@ -40,6 +40,7 @@ async function attempt(signal, work) {
     // What is left of another text's answers must not stand beside this one.
     for (const card of cards) {
       if (answered !== text) { card.clear(); } else if (!card.explanation) { card.forget(); }
+      if (off.size) { card.unanswered(); }
     }
     showTrouble(error);
   } finally {
