@@ -19,15 +19,15 @@ import pytest
 
 from tests.deploy.server.conftest import Running
 
-SLOW_MODEL = """
-import time
+HELD_MODEL = """
+import os, time
 from unrolled.deploy.predictor import Predictor
 answer = Predictor.predict_proba
-def slow(self, texts):
-    if texts != ["warm up"]:
-        time.sleep(1.5)
+def held(self, texts):
+    while texts != ["warm up"] and not os.path.exists({file!r}):
+        time.sleep(0.01)
     return answer(self, texts)
-Predictor.predict_proba = slow
+Predictor.predict_proba = held
 """
 IMPATIENT = """
 import dataclasses
@@ -53,6 +53,21 @@ def read_all(connection: socket.socket) -> bytes:
         while part := connection.recv(65_536):
             parts.append(part)
     return b"".join(parts)
+
+
+def read_one(connection: socket.socket) -> tuple[int, dict[str, str], Any]:
+    """Status, headers and document of one answer, byte by byte so that the next one stays unread."""
+    found = b""
+    while not found.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        assert byte, found
+        found += byte
+    start, *lines = found.decode("latin-1").lower().split("\r\n")[:-2]
+    headers = dict(line.split(": ", 1) for line in lines)
+    body = b""
+    while len(body) < int(headers["content-length"]):
+        body += connection.recv(int(headers["content-length"]) - len(body))
+    return int(start.split()[1]), headers, json.loads(body)
 
 
 def post(server: Running, path: str, body: Any) -> tuple[int, Any]:
@@ -124,6 +139,60 @@ def test_slow_clients_are_closed(start_server: Callable[..., Running], exports: 
     assert post(server, "/predict", {"texts": ["a"]})[0] == 200
 
 
+def test_an_overload_is_turned_away_at_the_door(
+    start_server: Callable[..., Running], exports: dict[str, Path], tmp_path: Path
+) -> None:
+    held = HELD_MODEL.format(file=str(tmp_path / "go on"))
+    server = start_server(exports["linear"], "--max-queue", 1, "--max-batch", 1, before=held)
+    body = b'{"texts": ["a"]}'
+    start = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+    ask = head("POST /predict HTTP/1.1", "Host: localhost", *start) + body
+    infer = head("POST /v2/models/linear-seed0/infer HTTP/1.1", "Host: localhost", *start) + body
+    with contextlib.ExitStack() as stack:
+        first, second, third = (stack.enter_context(connect(server)) for _ in range(3))
+        first.sendall(ask)
+        wait_for(server, "unrolled_requests_in_flight 2.0", 'unrolled_queue_texts{model="linear-seed0"} 0.0')
+        second.sendall(ask)
+        wait_for(server, "unrolled_requests_in_flight 3.0", 'unrolled_queue_texts{model="linear-seed0"} 1.0')
+        for request, error in ((ask, dict), (infer, str), (ask, dict)):
+            third.sendall(request)
+            status, headers, found = read_one(third)
+            assert (status, headers["retry-after"], type(found["error"])) == (503, "1", error)
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["cache-control"] == "no-store"
+        # What decides who may ask comes first all the same, and health is told to everyone.
+        for changed, status in (
+            (ask.replace(b"localhost", b"evil.example"), 421),
+            (ask.replace(b"Content-Type", b"Origin: http://evil.example\r\nContent-Type"), 403),
+            (b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
+        ):
+            with connect(server) as other:
+                other.sendall(changed)
+                assert read_one(other)[0] == status
+        assert 'unrolled_requests_total{route="/predict",status="503"} 2.0' in read_metrics(server)
+        assert "unrolled_refused_total 3.0" in read_metrics(server)
+        (tmp_path / "go on").touch()
+        assert [read_one(one)[0] for one in (first, second)] == [200, 200]
+        # Who was turned away is let in on the same connection once there is room.
+        third.sendall(ask)
+        assert read_one(third)[0] == 200
+    assert server.stop() == 0
+
+
+def test_one_byte_at_a_time_is_a_request_too(server: Running) -> None:
+    body = b'{"texts": ["a fine film"]}'
+    request = head("POST /predict HTTP/1.1", "Host: localhost", "Content-Type: application/json")
+    request = request[:-2] + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+    with connect(server) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in request:
+            connection.sendall(bytes([byte]))
+        assert read_one(connection)[0] == 200
+        # Two requests in one piece are answered one after the other.
+        connection.sendall(request * 2)
+        assert [read_one(connection)[0] for _ in range(2)] == [200, 200]
+
+
 @pytest.mark.slow
 def test_drip_feeding_clients_are_closed_within_15_seconds_and_stop_nobody(
     start_server: Callable[..., Running], exports: dict[str, Path]
@@ -168,17 +237,25 @@ def test_drip_feeding_clients_are_closed_within_15_seconds_and_stop_nobody(
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
 def test_answers_under_way_finish_and_it_ends_with_0(
-    start_server: Callable[..., Running], exports: dict[str, Path], kind: signal.Signals
+    start_server: Callable[..., Running], exports: dict[str, Path], kind: signal.Signals, tmp_path: Path
 ) -> None:
-    server = start_server(exports["linear"], before=SLOW_MODEL)
+    server = start_server(exports["linear"], before=HELD_MODEL.format(file=str(tmp_path / "go on")))
     with ThreadPoolExecutor(2) as pool, connect(server):
         answers = [pool.submit(post, server, "/predict", {"texts": [text]}) for text in ("a", "b")]
-        while "unrolled_requests_in_flight 3.0" not in read_metrics(server):
-            pass
+        wait_for(server, "unrolled_requests_in_flight 3.0")
         server.process.send_signal(kind)
+        with contextlib.suppress(OSError):
+            while urllib.request.urlopen(server.address + "/health/live", timeout=5):
+                pass
+        (tmp_path / "go on").touch()
         assert [answer.result()[0] for answer in answers] == [200, 200]
     assert server.process.wait(20) == 0
     with pytest.raises(ConnectionRefusedError), connect(server):
+        pass
+
+
+def wait_for(server: Running, *lines: str) -> None:
+    while not all(line in read_metrics(server) for line in lines):
         pass
 
 

@@ -26,22 +26,27 @@ class PatientProtocol(H11Protocol):
     """uvicorn's protocol, which by itself waits for a request head for ever.
 
     Reading a request costs as much as answering it, so a server that reads what it turns away does nothing
-    else once twice its capacity arrives. While every queue is full, a request that came in one piece is
-    answered 503 from its bytes alone; what is not plainly such a request takes the ordinary way.
+    else once twice its capacity arrives. When there is no room, a request that came in one piece is answered
+    503 from its bytes alone; what is not plainly such a request takes the ordinary way.
     """
 
     serving: Serving
     gate: Gate
     _timer: asyncio.TimerHandle | None = None
+    _admitted = False
+    _refused_at = float("-inf")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._timer = self.loop.call_later(_HEADER_SECONDS, self._give_up)
 
     def data_received(self, data: bytes) -> None:
-        if self.serving.busy and (route := self._plain_question(data)):
-            self._turn_away(route)
-            return
+        if route := self._plain_question(data):
+            if self.serving.full:
+                self._turn_away(route)
+                return
+            self._admitted = True
+            self.serving.admitted += 1
         super().data_received(data)
         busy = self.cycle is not None and not self.cycle.response_complete
         if busy:
@@ -49,9 +54,18 @@ class PatientProtocol(H11Protocol):
         elif self._timer is None and not self.transport.is_closing():
             self._timer = self.loop.call_later(_HEADER_SECONDS, self._give_up)
 
+    def on_response_complete(self) -> None:
+        self._leave()
+        super().on_response_complete()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._leave()
         super().connection_lost(exc)
+
+    def _leave(self) -> None:
+        self.serving.admitted -= self._admitted
+        self._admitted = False
 
     def _plain_question(self, data: bytes) -> str:
         """The route of a POST that is whole, alone on this connection, and for us; else empty."""
@@ -73,14 +87,24 @@ class PatientProtocol(H11Protocol):
 
     def _turn_away(self, route: str) -> None:
         self._stop_timer()
-        self._unset_keepalive_if_required()
         self.transport.write(_REFUSALS[route.startswith("/v2")])
         metrics = self.serving.metrics
         metrics.requests.labels(route, "503").inc()
         metrics.refused.inc()
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+        self._refused_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._keep_alive(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """As uvicorn's, for connections that were only turned away too: setting a timer each time is dear."""
+        rest = self._refused_at + self.timeout_keep_alive - self.loop.time()
+        if rest > 0:
+            self._keep_alive(rest)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _keep_alive(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

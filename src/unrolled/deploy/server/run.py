@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
@@ -20,6 +21,7 @@ from unrolled.errors import MachineError
 
 KEEP_ALIVE_SECONDS = 15
 BACKLOG = 2_048
+SWITCH_SECONDS = 0.0005
 
 
 class Server(uvicorn.Server):
@@ -91,6 +93,9 @@ def serve(
         backlog=BACKLOG,
     )
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    # A model's thread asks for the interpreter several times a pass. Python's own 5 ms for each hand-over
+    # would cost a busy server more than the pass.
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         Server(config, serving, lambda: on_start(address)).run([listener])
     finally:
