@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from unrolled.deploy import Predictor, ServerSettings
 from unrolled.deploy.server.inference_protocol import protocol_routes
 from unrolled.deploy.server.openapi import describe_api
 from unrolled.deploy.server.routes import own_routes
-from unrolled.deploy.server.serving import Serving
+from unrolled.deploy.server.run import KEEP_ALIVE_SECONDS
+from unrolled.deploy.server.serving import MAX_EXPLANATIONS, Serving
 
 STEMS = ("/v2/models/gru-seed0", "/v2/models/gru-seed0/versions/1")
 TEXTS = ["a wonderful film about music", "dreadful and dull", "it was usable"]
@@ -243,3 +245,27 @@ def test_an_explanation_agrees_with_predictions(client: TestClient) -> None:
     np.testing.assert_allclose([word["contribution"] for word in found["words"]], falls, atol=1e-4)
     assert found["reading_by"] == "state"
     assert found["reading"][-1] == pytest.approx([5, shares[0]], abs=1e-5)
+
+
+def test_the_document_for_readers_names_every_route_metric_and_limit(client: TestClient) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "serving.md").read_text("utf-8")
+    for path in client.get("/openapi.json").json()["paths"]:
+        short = re.sub(r"/versions/\{version\}.*", "/versions/1", path)
+        short = re.sub(r"^/v2/models/\{name\}(?=/ready|/infer)", "…", short)
+        assert re.search(rf"[` ]{re.escape(short)}`", text), path
+    for family in text_string_to_metric_families(client.get("/metrics").text):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        assert f"`{name}`" in text or family.name.endswith("_created")
+    limits = ServerSettings()
+    for said in (
+        f"texts to a request | {limits.max_texts} ",
+        f"characters to a text | {limits.max_characters:,} ",
+        f"a model | {limits.max_queue}, ",
+        f"explanations under way | {MAX_EXPLANATIONS} ",
+        f"an answer | {limits.deadline_seconds:g} s",
+        f"a body | {limits.receive_seconds:g} s",
+        f"Ctrl-C | {limits.shutdown_seconds:g} s",
+        f"an idle connection | {KEEP_ALIVE_SECONDS} s",
+    ):
+        assert said in text, said
+    assert limits.max_body_bytes == 2**20
