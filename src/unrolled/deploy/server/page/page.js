@@ -50,7 +50,9 @@ async function attempt(signal, work) {
 
 function showTrouble(trouble) {
   const again = trouble.retrySeconds && retries < MOST_RETRIES ? ` Trying again in ${plural(trouble.retrySeconds, "second")}.` : "";
-  at("trouble").querySelector("p").textContent = trouble.message + again;
+  const told = at("trouble").querySelector("p");
+  // The same words again would be read out again.
+  if (at("trouble").hidden || told.textContent !== trouble.message + again) { told.textContent = trouble.message + again; }
   at("trouble").hidden = false;
   if (again) {
     retries += 1;
@@ -81,18 +83,27 @@ async function answer(signal) {
     return;
   }
   for (const card of cards) { card.busy(true); }
-  const results = await predict([text], signal);
+  const results = await predict(texts(), signal);
   if (signal.aborted) { return; }
   answered = text;
   target = at("label").value || likeliest(results);
   showAnswers(results);
   say(results.map((found) => summary(found.model, found.predictions[0])).join(" "));
-  await Promise.all(cards.map((card) => explainOne(card, signal)));
-  if (signal.aborted) { return; }
+  await explainAll(cards, signal);
+}
+
+// The text as typed and, where words are off, the text without them.
+const texts = () => (off.size ? [text, textWithout(text, off.values())] : [text]);
+
+// One after another: a reader who types on leaves at most one explanation behind that nobody wants any more.
+async function explainAll(wanted, signal) {
+  for (const card of wanted) {
+    await explainOne(card, signal);
+    if (signal.aborted) { return; }
+  }
   showTable();
   setPosition();
   showMarks();
-  if (off.size) { await compare(signal); }
 }
 
 // The label that the models together hold likeliest, so that all cards explain the same one.
@@ -132,17 +143,14 @@ function toggle(word) {
 }
 
 async function compare(signal) {
-  const results = await predict(off.size ? [text, textWithout(text, off.values())] : [text], signal);
+  const results = await predict(texts(), signal);
   if (signal.aborted) { return; }
   showAnswers(results);
   const changes = cards.map((card) => (card.change ? `${card.model.name}: ${card.change}.` : ""));
   say(`${plural(off.size, "word")} off. ${changes.join(" ")}`);
   // A toggle may have cut short the explanations of a new text.
   const missing = cards.filter((card) => !card.explanation);
-  if (missing.length) {
-    await Promise.all(missing.map((card) => explainOne(card, signal)));
-    if (!signal.aborted) { showTable(); setPosition(); showMarks(); }
-  }
+  if (missing.length) { await explainAll(missing, signal); }
 }
 
 function showMarks() {
