@@ -105,6 +105,7 @@ class Running:
     process: subprocess.Popen[str]
     host: str
     port: int
+    said: str = ""
 
     @property
     def address(self) -> str:
@@ -135,7 +136,7 @@ def start_server() -> Iterator[Callable[..., Running]]:
             for line in process.stderr:
                 lines.append(line)
                 if found := re.search(r"http://([\d.]+):(\d+) serves", line):
-                    return Running(process, found[1], int(found[2]))
+                    return Running(process, found[1], int(found[2]), "".join(lines))
             raise AssertionError(f"the server ended: {''.join(lines)}")
 
         yield start

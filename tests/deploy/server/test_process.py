@@ -289,8 +289,21 @@ def test_no_model_and_no_export_are_told_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_is_served_as_its_export_is(
-    start_server: Callable[..., Running], server: Running, linear_run: Path
+def test_a_run_is_served_as_its_export_is_and_exported_once(
+    start_server: Callable[..., Running],
+    server: Running,
+    linear_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("UNROLLED_CACHE", str(tmp_path))
     body = {"texts": ["a fine film", "dreadful"], "model": "linear-seed0"}
-    assert post(start_server(linear_run), "/predict", body) == post(server, "/predict", body)
+    expected = post(server, "/predict", body)
+    for said in ("Exporting", "", "made anew"):
+        again = start_server(linear_run)
+        assert (said in again.said) if said else (again.said.count("\n") == 1)
+        assert post(again, "/predict", body) == expected
+        assert again.stop() == 0
+        (export,) = (tmp_path / "exports").iterdir()
+        if not said:
+            (export / "model.onnx").write_bytes(b"damaged")
