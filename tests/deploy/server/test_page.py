@@ -130,6 +130,19 @@ def test_a_word_is_switched_off_by_a_click(shown: Visit, predictors: dict[str, P
     assert shown.shares("lstm-seed0") == pytest.approx(expected(predictors["lstm"], TEXT), abs=0.051)
 
 
+def test_no_line_begins_with_a_comma(open_page: Callable[..., Visit]) -> None:
+    found = open_page(viewport={"width": 360, "height": 740})
+    text = "a (long) story, told well, and ‘slowly’, by a river, in autumn, " * 6 + "end.\n\nNew line …"
+    found.type(text)
+    words = found.card("lstm-seed0").locator(".words")
+    assert words.evaluate("node => node.textContent") == text
+    split = words.locator(".glued").evaluate_all(
+        "nodes => nodes.filter(node => new Set([...node.getClientRects()].map(box => box.top)).size > 1).length"
+    )
+    assert split == 0
+    assert words.locator(".glued").filter(has_text=re.compile(r"^\(long\)$")).count() == 6
+
+
 def test_places_count_emoji_as_one(open_page: Callable[..., Visit], predictors: dict[str, Predictor]) -> None:
     found = open_page()
     found.type("🎬🎬 a 👩‍🚀 dreadful film 🎬")

@@ -130,10 +130,10 @@ def test_nothing_scrolls_sideways(open_page: Callable[..., Visit], width: int) -
     found.word("lstm-seed0", "dreadful").click()
     expect(found.card("lstm-seed0").locator(".delta")).not_to_be_empty()
     assert found.page.evaluate("document.documentElement.scrollWidth") <= width
-    wide = found.cards.evaluate_all(
-        "nodes => nodes.filter(node => node.scrollWidth > node.clientWidth).length"
+    wide = found.page.locator(".card, .words, .bars, figure").evaluate_all(
+        "nodes => nodes.filter(node => node.scrollWidth > node.clientWidth).map(node => node.className)"
     )
-    assert wide == 0
+    assert wide == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

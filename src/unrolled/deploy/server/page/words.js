@@ -6,6 +6,13 @@ import { element, signed } from "./elements.js";
 const STRONG = 0.35;
 const DEEPEST_TINT = 80;
 
+// What stands between two words: what belongs to the first, the space, what belongs to the second. A line may
+// break on either side of a button, and would begin with a comma.
+function parted(gap) {
+  const [, closing, between, ahead] = /^(\S*)((?:\s[^]*\s|\s)?)(\S*)$/.exec(gap);
+  return [closing, between, ahead];
+}
+
 export const keyOf = (word) => `${word.start}-${word.end}`;
 
 // A space takes a word's place, so that its neighbours stay two words.
@@ -36,17 +43,21 @@ export class WordList {
     const points = Array.from(text);
     const parts = [];
     let place = 0;
+    let opening = "";
     this.words = explanation.words;
     this.largest = Math.max(...this.words.map((word) => Math.abs(word.contribution ?? 0)), 0.2);
     this.buttons = this.words.map((word, number) => {
-      parts.push(points.slice(place, word.start).join(""));
+      if (!number) { parts.push(points.slice(0, word.start).join("")); }
       place = Math.max(place, word.end);
       const button = this.button(word, explanation.label);
       button.tabIndex = number ? -1 : 0;
-      parts.push(button);
+      const next = this.words[number + 1]?.start ?? points.length;
+      const [closing, between, ahead] = parted(points.slice(place, next).join(""));
+      parts.push(element("span", { class: "glued" }, opening, button, closing), between);
+      opening = ahead;
       return button;
     });
-    this.root.replaceChildren(...parts, points.slice(place).join(""));
+    this.root.replaceChildren(...parts, this.words.length ? opening : text);
   }
 
   button(word, label) {
