@@ -137,7 +137,7 @@ def test_no_line_begins_with_a_comma(open_page: Callable[..., Visit]) -> None:
     words = found.card("lstm-seed0").locator(".words")
     assert words.evaluate("node => node.textContent") == text
     split = words.locator(".glued").evaluate_all(
-        "nodes => nodes.filter(node => new Set([...node.getClientRects()].map(box => box.top)).size > 1).length"
+        "nodes => nodes.filter(node => new Set([...node.getClientRects()].map(r => r.top)).size > 1).length"
     )
     assert split == 0
     assert words.locator(".glued").filter(has_text=re.compile(r"^\(long\)$")).count() == 6
