@@ -6,11 +6,11 @@ import asyncio
 import random
 import statistics
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 PATIENCE_SECONDS = 10.0
+FIRST_CONNECTIONS = 200
 MOST_CONNECTIONS = 1_000
 
 
@@ -59,17 +59,17 @@ class Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
-        self.answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self.on_answer: Answered | None = None
         self.received = b""
         self.open = False
+        self.due = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport, self.open = transport, True  # type: ignore[assignment]
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.open = False
-        if self.answer is not None and not self.answer.done():
-            self.answer.set_result((0, b""))
+        self._tell(0, b"")
 
     def data_received(self, data: bytes) -> None:
         self.received += data
@@ -78,30 +78,42 @@ class Connection(asyncio.Protocol):
             return
         head = head.lower()
         size = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
-        if len(body) >= size and self.answer is not None and not self.answer.done():
+        if len(body) >= size:
             self.received = b""
-            self.answer.set_result((int(head[9:12]), head))
+            if b"connection: close" in head:
+                self.close()
+            self._tell(int(head[9:12]), head)
+
+    def send(self, request: bytes, on_answer: Answered) -> None:
+        """Sends a request; ``on_answer`` gets status and head, or 0 where the connection ended."""
+        assert self.transport is not None
+        self.on_answer = on_answer
+        self.transport.write(request)
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """Status and head of the answer; status 0 where the connection ended or patience did."""
-        assert self.transport is not None
-        self.answer = asyncio.get_running_loop().create_future()
-        self.transport.write(request)
+        answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+        self.send(request, lambda _, status, head: answer.done() or answer.set_result((status, head)))
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                status, head = await self.answer
+                return await answer
         except TimeoutError:
             self.close()
             return 0, b""
-        if b"connection: close" in head:
-            self.close()
-        return status, head
 
     def close(self) -> None:
         """Ends it."""
         self.open = False
         if self.transport is not None:
             self.transport.close()
+
+    def _tell(self, status: int, head: bytes) -> None:
+        on_answer, self.on_answer = self.on_answer, None
+        if on_answer is not None:
+            on_answer(self, status, head)
+
+
+Answered = Callable[[Connection, int, bytes], object]
 
 
 async def connect(port: int) -> Connection:
@@ -140,33 +152,27 @@ async def open_loop(
     A request that finds no free connection among the largest number of them counts as failed.
     """
     tally, chance = Tally(seconds), random.Random(seed)
-    free: deque[Connection] = deque()
-    tasks: set[asyncio.Task[None]] = set()
-    connections = 0
+    # Opened before the clock runs: what a connection costs is not what is measured.
+    free = [await connect(port) for _ in range(FIRST_CONNECTIONS)]
+    busy: set[Connection] = set()
+    opening: set[asyncio.Task[None]] = set()
 
-    async def one(request: bytes, due: float) -> None:
-        nonlocal connections
-        connection = None
-        while free and connection is None:
-            found = free.pop()
-            if found.open:
-                connection = found
-            else:
-                connections -= 1
-        if connection is None:
-            if connections >= MOST_CONNECTIONS:
-                tally.failed += 1
-                return
-            connections += 1
-            try:
-                connection = await connect(port)
-            except OSError:
-                connections -= 1
-                tally.failed += 1
-                return
-        status, head = await connection.ask(request)
-        tally.add(status, head, time.perf_counter() - due)
-        free.append(connection)
+    def answered(connection: Connection, status: int, head: bytes) -> None:
+        tally.add(status, head, time.perf_counter() - connection.due)
+        busy.discard(connection)
+        if connection.open:
+            free.append(connection)
+
+    def send(connection: Connection, request: bytes, due: float) -> None:
+        connection.due = due
+        busy.add(connection)
+        connection.send(request, answered)
+
+    async def open_and_send(request: bytes, due: float) -> None:
+        try:
+            send(await connect(port), request, due)
+        except OSError:
+            tally.failed += 1
 
     begun = due = time.perf_counter()
     while True:
@@ -176,15 +182,27 @@ async def open_loop(
         # Sleeping has a grain of about a millisecond; what is overdue by then goes out at once.
         if (early := due - time.perf_counter()) > 0.0005:
             await asyncio.sleep(early)
-        task = asyncio.create_task(one(requests[tally.offered % len(requests)], due))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-        tally.offered += 1
-        if tally.offered % 16 == 0:
+        elif tally.offered % 8 == 0:
             await asyncio.sleep(0)
-    await asyncio.gather(*tasks)
+        request = requests[tally.offered % len(requests)]
+        tally.offered += 1
+        while free and not free[-1].open:
+            free.pop()
+        if free:
+            send(free.pop(), request, due)
+        elif len(busy) + len(opening) < MOST_CONNECTIONS:
+            task = asyncio.create_task(open_and_send(request, due))
+            opening.add(task)
+            task.add_done_callback(opening.discard)
+        else:
+            tally.failed += 1
+    late = time.perf_counter() + PATIENCE_SECONDS
+    while (busy or opening) and time.perf_counter() < late:
+        await asyncio.sleep(0.005)
     # Answers that were still under way when the time was over belong to its requests all the same.
     tally.seconds = max(seconds, time.perf_counter() - begun)
-    for connection in free:
+    tally.failed += len(busy)
+    for connection in [*free, *busy]:
+        connection.on_answer = None
         connection.close()
     return tally
