@@ -21,6 +21,7 @@ _MODEL_GRAPH, _GRAPH_INITIALIZER = 7, 5
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
 _FLOAT32 = 1
 OUT_OF_VOCABULARY = 2
+NOT_RECURRENT = "not recurrent"
 
 
 def read_float_weights(payload: bytes) -> dict[str, NDArray[np.float32]]:
@@ -59,7 +60,7 @@ class BackwardThroughTime:
         config = json.loads(self.manifest.read(CONFIG)).get("model", {})
         self.reason = ""
         if "cell" not in config:
-            self.reason = "not recurrent"
+            self.reason = NOT_RECURRENT
         elif config.get("bidirectional"):
             self.reason = "reads in both directions: no single order of steps"
         elif self.manifest.precision != "float32":

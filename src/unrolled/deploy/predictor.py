@@ -18,6 +18,7 @@ PROBABILITIES, READING, TOKENS = "probabilities", "reading", "tokens"
 BATCH_ROWS = 64
 BATCH_STEPS = 32_768
 BATCH_NUMBERS = 16_000_000
+MOST_APART = 1.3
 
 
 class Predictor:
@@ -138,7 +139,10 @@ class Predictor:
             most = max(1, min(most, BATCH_NUMBERS // self.manifest.features))
         batch: list[int] = []
         for member in np.argsort(lengths, kind="stable"):
-            if batch and (len(batch) == most or (len(batch) + 1) * lengths[member] > BATCH_STEPS):
+            # Padding costs a network as much as words do.
+            apart = bool(self.manifest.length and batch) and lengths[member] > MOST_APART * lengths[batch[0]]
+            full = len(batch) == most or (len(batch) + 1) * lengths[member] > BATCH_STEPS
+            if batch and (full or apart):
                 yield np.array(batch)
                 batch = []
             batch.append(int(member))

@@ -27,7 +27,7 @@ def create_app(predictors: Sequence[Predictor], settings: ServerSettings | None 
     return build_app(Serving(predictors, settings or ServerSettings()))
 
 
-def build_app(serving: Serving) -> ASGIApp:
+def build_app(serving: Serving) -> Gate:
     """The application over models that are there already."""
 
     @asynccontextmanager
@@ -36,7 +36,7 @@ def build_app(serving: Serving) -> ASGIApp:
         yield
         await serving.stop()
 
-    handlers = {Problem: on_problem, HTTPException: on_problem}
+    handlers = {Problem: on_problem, HTTPException: on_problem, Exception: on_problem}
     routes = [*own_routes(serving), *protocol_routes(serving)]
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     app.router.redirect_slashes = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +19,9 @@ HEADERS = [
         b"content-security-policy",
         (
             b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-            b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+            b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+            # Even a mistake in the page's own scripts cannot turn a text into markup.
+            b"require-trusted-types-for 'script'; trusted-types 'none'"
         ),
     ),
     (b"x-content-type-options", b"nosniff"),
@@ -52,7 +55,7 @@ class Gate:
             return
         started = time.perf_counter()
         metrics = self._serving.metrics
-        status = 0
+        status, path = 0, scope["path"]
 
         async def guarded_send(message: Message) -> None:
             nonlocal status
@@ -69,12 +72,13 @@ class Gate:
             await self._app(scope, receive, guarded_send)
         except Problem as problem:
             if status == 0:
-                await problem.response()(scope, receive, guarded_send)
+                await problem.response(path)(scope, receive, guarded_send)
         except Exception:
-            # Nothing of the cause goes out: it may name files of this machine.
             _log.exception("an answer failed")
             if status == 0:
-                await Problem(500, "the server failed", close=True).response()(scope, receive, guarded_send)
+                await Problem(500, "the server failed", close=True).response(path)(
+                    scope, receive, guarded_send
+                )
         finally:
             metrics.in_flight.dec()
             route = getattr(scope.get("route"), "path", "other")
@@ -83,10 +87,14 @@ class Gate:
             if status == 503:
                 metrics.refused.inc()
 
+    def knows_host(self, host: str) -> bool:
+        """Whether a Host header names this server."""
+        return _name(host) in self._hosts
+
     def _check(self, scope: Scope) -> None:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
-        if len(hosts) != 1 or _name(hosts[0]) not in self._hosts:
+        if len(hosts) != 1 or not self.knows_host(hosts[0]):
             raise Problem(421, "the Host header names another server", "this server's name", close=True)
         for name, value in headers:
             if name == b"origin" and not _same_origin(value.decode("latin-1"), hosts[0]):
@@ -96,6 +104,7 @@ class Gate:
             raise Problem(503, "too many requests wait")
 
 
+@lru_cache(256)
 def _name(host: str) -> str:
     """The host's name without its port, lower-cased; empty where it is none."""
     try:

@@ -14,6 +14,9 @@ from unrolled.deploy.server.bodies import check_keys, check_name, check_texts, r
 from unrolled.deploy.server.problems import Problem
 from unrolled.deploy.server.serving import Serving
 
+#: A folder holds one version of one model.
+VERSION = "1"
+
 
 def protocol_routes(serving: Serving) -> list[Route]:
     """The routes below ``/v2``."""
@@ -30,12 +33,12 @@ def protocol_routes(serving: Serving) -> list[Route]:
         return JSONResponse({"ready": True})
 
     async def model(request: Request) -> Response:
-        (name,) = serving.choose(request.path_params["name"])
+        name = _model_of(request, serving)
         labels = serving.predictors[name].labels
         return JSONResponse(
             {
                 "name": name,
-                "versions": ["1"],
+                "versions": [VERSION],
                 "platform": "onnx_onnxruntime",
                 "inputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
                 "outputs": [
@@ -46,13 +49,13 @@ def protocol_routes(serving: Serving) -> list[Route]:
         )
 
     async def model_ready(request: Request) -> Response:
-        (name,) = serving.choose(request.path_params["name"])
+        name = _model_of(request, serving)
         if not serving.ready:
             raise Problem(503, "the server is starting or stopping")
         return JSONResponse({"name": name, "ready": True})
 
     async def infer(request: Request) -> Response:
-        (name,) = serving.choose(request.path_params["name"])
+        name = _model_of(request, serving)
         body = await read_json(request, serving.settings)
         check_keys(body, "id", "parameters", "inputs", "outputs")
         identity = check_name(body.get("id"), field="id")
@@ -74,19 +77,28 @@ def protocol_routes(serving: Serving) -> list[Route]:
                 "data": rows.ravel().tolist(),
             },
         ]
-        answer: dict[str, Any] = {"model_name": name, "model_version": "1"}
+        answer: dict[str, Any] = {"model_name": name, "model_version": VERSION}
         if identity is not None:
             answer["id"] = identity
         return JSONResponse({**answer, "outputs": [one for one in outputs if one["name"] in wanted]})
 
-    return [
-        Route("/v2", server),
-        Route("/v2/health/live", live),
-        Route("/v2/health/ready", ready),
-        Route("/v2/models/{name}", model),
-        Route("/v2/models/{name}/ready", model_ready),
-        Route("/v2/models/{name}/infer", infer, methods=["POST"]),
-    ]
+    routes = [Route("/v2", server), Route("/v2/health/live", live), Route("/v2/health/ready", ready)]
+    for stem in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+        routes += [
+            Route(stem, model),
+            Route(f"{stem}/ready", model_ready),
+            Route(f"{stem}/infer", infer, methods=["POST"]),
+        ]
+    return routes
+
+
+def _model_of(request: Request, serving: Serving) -> str:
+    """The served model that the path means; 404 where there is none, or none of that version."""
+    (name,) = serving.choose(request.path_params["name"])
+    version = request.path_params.get("version", VERSION)
+    if version != VERSION:
+        raise Problem(404, f"there is no such version (got {version[:80]!r})", VERSION)
+    return name
 
 
 def _data_of(inputs: Any) -> list[Any]:

@@ -1,64 +1,41 @@
-"""The server process: uvicorn with a deadline for receipt and an orderly end."""
+"""The server process: uvicorn on connections of our own, with an orderly end."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from unrolled.deploy.predictor import Predictor
 from unrolled.deploy.server.app import build_app
+from unrolled.deploy.server.connection import protocol_for
 from unrolled.deploy.server.serving import Serving
 from unrolled.deploy.server.settings import ServerSettings
 from unrolled.errors import MachineError
 
 KEEP_ALIVE_SECONDS = 15
 BACKLOG = 2_048
-_HEADER_SECONDS = 10.0
-
-
-class PatientProtocol(H11Protocol):
-    """Closes connections that do not bring a whole request head in time, which uvicorn waits for for ever."""
-
-    _timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._timer = self.loop.call_later(_HEADER_SECONDS, self._give_up)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        busy = self.cycle is not None and not self.cycle.response_complete
-        if busy and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        elif not busy and self._timer is None and not self.transport.is_closing():
-            self._timer = self.loop.call_later(_HEADER_SECONDS, self._give_up)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        super().connection_lost(exc)
-
-    def _give_up(self) -> None:
-        self._timer = None
-        if (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
-            self.transport.close()
+SWITCH_SECONDS = 0.0005
 
 
 class Server(uvicorn.Server):
     """Stops on SIGTERM and SIGINT after the answers under way, and then returns instead of dying of it."""
 
-    def __init__(self, config: uvicorn.Config, serving: Serving) -> None:
+    def __init__(self, config: uvicorn.Config, serving: Serving, on_start: Callable[[], None]) -> None:
         super().__init__(config)
-        self._serving = serving
+        self._serving, self._on_start = serving, on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tells the address once connections are taken: before that, a first request would be refused."""
+        await super().startup(sockets)
+        if self.started:
+            self._on_start()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -91,7 +68,7 @@ def serve(
     Args:
         predictors: exports.
         settings: limits and places.
-        on_start: called with the address, once it is taken.
+        on_start: called with the address, once requests are answered there.
 
     Raises:
         MachineError: the address is taken or not ours.
@@ -100,9 +77,10 @@ def serve(
     serving = Serving(predictors, settings)
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
+    gate = build_app(serving)
     config = uvicorn.Config(
-        build_app(serving),
-        http=PatientProtocol,
+        gate,
+        http=protocol_for(serving, gate),
         loop="asyncio",
         ws="none",
         lifespan="on",
@@ -114,9 +92,12 @@ def serve(
         timeout_graceful_shutdown=int(settings.shutdown_seconds),
         backlog=BACKLOG,
     )
-    on_start(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    # A model's thread asks for the interpreter several times a pass. Python's own 5 ms for each hand-over
+    # would cost a busy server more than the pass.
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        Server(config, serving).run([listener])
+        Server(config, serving, lambda: on_start(address)).run([listener])
     finally:
         listener.close()
 

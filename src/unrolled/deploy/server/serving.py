@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
+from unrolled.deploy.backward import NOT_RECURRENT
 from unrolled.deploy.explain import TextExplainer
 from unrolled.deploy.predictor import Predictor
 from unrolled.deploy.server.batching import MicroBatcher
@@ -54,6 +55,8 @@ class Serving:
         self._batchers: dict[str, MicroBatcher] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._explaining = 0
+        #: Requests that connections let in and have not answered yet.
+        self.admitted = 0
         self.ready = False
 
     async def start(self) -> None:
@@ -79,6 +82,16 @@ class Serving:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def full(self) -> bool:
+        """Whether what was let in fills passes and queues, also where it has not reached them yet.
+
+        The event loop reads all that has arrived before it works on any of it, so that queues alone would
+        let a whole burst in.
+        """
+        room = (self.settings.max_queue + self.settings.max_batch) * len(self.predictors)
+        return self.busy or self.admitted >= room
 
     @property
     def busy(self) -> bool:
@@ -135,5 +148,5 @@ class Serving:
             "precision": manifest.precision,
             "labels": list(predictor.labels),
             "length": manifest.length,
-            "recurrent": self.explainers[name].backward.reason == "",
+            "recurrent": self.explainers[name].backward.reason != NOT_RECURRENT,
         }

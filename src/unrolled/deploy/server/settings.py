@@ -31,7 +31,7 @@ class ServerSettings:
     workers: int = 1
     max_batch: int = 32
     max_wait_ms: float = 0.0
-    max_queue: int = 64
+    max_queue: int = 128
     deadline_seconds: float = 10.0
     receive_seconds: float = 10.0
     shutdown_seconds: float = 8.0
