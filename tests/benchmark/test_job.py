@@ -105,3 +105,13 @@ def test_what_is_no_network_is_refused() -> None:
     assert neural_names(None, ("gru",)) == ["gru"]
     with pytest.raises(UsageError, match="not a network"):
         neural_names(["gru", "linear"], ())
+
+
+def test_dropout_can_be_chosen(data: EncodedDataset) -> None:
+    own = make_plan("lstm", data, "standard", batch_size=64, num_steps=2)
+    without = make_plan("lstm", data, "standard", batch_size=64, num_steps=2, dropout=0.0)
+    assert (own.spec.dropout, without.spec.dropout) == (0.3, 0.0)
+    assert not any(layer["dropout"] for layer in describe_layers(without.spec) if "dropout" in layer)
+    # A model that has none is left as it is.
+    plain = make_plan("cnn", data, "standard", batch_size=64, num_steps=2, dropout=0.5)
+    assert "dropout" not in type(plain.spec).model_fields

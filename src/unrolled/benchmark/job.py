@@ -72,7 +72,13 @@ def neural_names(names: list[str] | None, default: tuple[str, ...]) -> list[str]
 
 
 def make_plan(
-    name: str, data: EncodedDataset, protocol: Protocol, *, batch_size: int, num_steps: int
+    name: str,
+    data: EncodedDataset,
+    protocol: Protocol,
+    *,
+    batch_size: int,
+    num_steps: int,
+    dropout: float | None = None,
 ) -> Plan:
     """Chooses the batches to time: an even sample of those that the engine would make of an epoch.
 
@@ -87,11 +93,14 @@ def make_plan(
         protocol: decides on padding and on whether lengths are grouped.
         batch_size: rows per step; cut to what the data has.
         num_steps: batches to take; cut likewise.
+        dropout: of the inputs of recurrent layers, instead of the architecture's own.
 
     Raises:
         DataError: the data holds no whole batch.
     """
     spec = plan_spec(architectures().get(name), protocol, data)
+    if dropout is not None and "dropout" in type(spec).model_fields:
+        spec = spec.model_copy(update={"dropout": dropout})
     train = data.train
     batch_size = min(batch_size, len(train))
     if batch_size < 1:

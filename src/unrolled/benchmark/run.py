@@ -48,6 +48,7 @@ class Request:
         rounds: turns of each side.
         batch: sequences per step.
         threads: of our side.
+        dropout: of the inputs of recurrent layers, on all sides; None for the architecture's own.
         command: as it was typed, for whoever reads the figures.
     """
 
@@ -63,6 +64,7 @@ class Request:
     rounds: int
     batch: int
     threads: int
+    dropout: float | None
     command: str
 
 
@@ -129,7 +131,14 @@ def _train(
     document: dict[str, Any],
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
-    plan = make_plan(name, data, request.protocol, batch_size=request.batch, num_steps=document["steps"])
+    plan = make_plan(
+        name,
+        data,
+        request.protocol,
+        batch_size=request.batch,
+        num_steps=document["steps"],
+        dropout=request.dropout,
+    )
     sides = [(our_command(request.threads), False)]
     if request.mode == "ablation":
         switches = [s for s in request.without or tuple(SWITCHES) if applies(s, plan.spec, plan.lengths)]

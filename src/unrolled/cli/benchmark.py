@@ -40,6 +40,10 @@ def benchmark(
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each side.")] = 5,
     batch: Annotated[int, typer.Option(min=1, help="Sequences per step.")] = 128,
+    dropout: Annotated[
+        float | None,
+        typer.Option(min=0, max=0.99, help="Input dropout of recurrent layers, instead of their own."),
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Of our side; one per core without it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
     out: Annotated[Path | None, typer.Option(help="A file for the same document.")] = None,
@@ -81,6 +85,7 @@ def benchmark(
         steps=steps,
         rounds=rounds,
         batch=batch,
+        dropout=dropout,
         threads=threads or cores,
         command=shlex.join(["unrolled", *sys.argv[1:]]),
     )

@@ -52,7 +52,9 @@ def worker_environment(environment: Mapping[str, str], threads: int = 1) -> dict
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "NUMBA_NUM_THREADS": "1",
-        "GLIBC_TUNABLES": ":".join(filter(None, (environment.get("GLIBC_TUNABLES"), HUGE_PAGES, *KEPT_MEMORY))),
+        "GLIBC_TUNABLES": ":".join(
+            filter(None, (environment.get("GLIBC_TUNABLES"), HUGE_PAGES, *KEPT_MEMORY))
+        ),
         # Where there is a GPU, workers share it: none may take most of its memory in advance.
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "PYTHONUNBUFFERED": "1",
