@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from unrolled.kernels import parts
-from unrolled.kernels.feedforward import adam, phrases
+from unrolled.kernels.feedforward import adam, phrases, positions
 from unrolled.kernels.recurrent import Lookup, mode, run
 
 GATES = {"simple_rnn": 1, "gru": 3, "gru_reset_before": 3, "lstm": 4}
@@ -95,6 +95,33 @@ def test_phrases_in_parts_equal_phrases(monkeypatch: pytest.MonkeyPatch, masked:
     for whole, dealt in zip(*found, strict=True):
         # Sums in another order: small numbers carry the rounding of large ones.
         np.testing.assert_allclose(dealt, whole, rtol=2e-5, atol=1e-6 * float(jnp.abs(whole).max()))
+
+
+@pytest.mark.parametrize("longest", [0, 2, TIME], ids=["nothing", "short", "full"])
+@pytest.mark.parametrize("masked", [False, True], ids=["word", "masked"])
+def test_positions_in_parts_equal_positions(
+    monkeypatch: pytest.MonkeyPatch, masked: bool, longest: int
+) -> None:
+    random = np.random.default_rng(4)
+    table, kernel = _normal(random, ROWS, FEATURES), _normal(random, TIME * FEATURES, 6)
+    lengths = random.integers(0, longest + 1, BATCH)[:, None]
+    tokens = np.where(np.arange(TIME) >= TIME - lengths, random.integers(1, ROWS, (BATCH, TIME)), 0)
+    tokens = jnp.asarray(tokens, jnp.int32)
+
+    def loss(*weights: jax.Array) -> jax.Array:
+        return (positions(*weights, tokens, masked=masked) ** 2 * jnp.arange(1.0, BATCH + 1)[:, None]).sum()
+
+    found = []
+    # More parts than positions, too: some have nothing to do.
+    for count in (1, PARTS, TIME + 2):
+        _in_parts(monkeypatch, count)
+        made = jax.jit(jax.value_and_grad(lambda *given: loss(*given), argnums=(0, 1)))
+        found.append(jax.tree.leaves(made(table, kernel)))
+    for dealt in found[1:]:
+        for whole, part in zip(found[0], dealt, strict=True):
+            np.testing.assert_allclose(
+                part, whole, rtol=2e-5, atol=1e-6 * float(jnp.abs(whole).max()) + 1e-30
+            )
 
 
 def test_adam_in_parts_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:

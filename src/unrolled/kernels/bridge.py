@@ -73,7 +73,7 @@ FUNCTIONS = (
 )
 _METADATA_EXTENSION = 1
 
-_FRAME_EXTENSION, _FRAME_ATTRIBUTES = 8, 160
+FRAME_EXTENSION, _FRAME_ATTRIBUTES = 8, 160
 FRAME_API, FRAME_CONTEXT, FRAME_FUTURE, FRAME_BYTES = 16, 24, 168, 176
 FRAME_NUM_ARGUMENTS, FRAME_ARGUMENTS, FRAME_NUM_RESULTS, FRAME_RESULTS = 56, 72, 96, 112
 _FIRST_FUNCTION = 48
@@ -172,7 +172,7 @@ def emit_answers_metadata(builder: ir.IRBuilder, frame: ir.Value) -> ir.Value:
     with builder.goto_entry_block():
         asked = builder.alloca(ir.IntType(1))
     builder.store(ir.IntType(1)(0), asked)
-    extension = read_integer(builder, frame, _FRAME_EXTENSION)
+    extension = read_integer(builder, frame, FRAME_EXTENSION)
     with builder.if_then(builder.icmp_signed("!=", extension, INT64(0))):
         kind = read_integer(builder, extension, _EXTENSION_TYPE, 32)
         with builder.if_then(builder.icmp_signed("==", kind, kind.type(_METADATA_EXTENSION))):

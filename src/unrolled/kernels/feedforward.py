@@ -5,7 +5,6 @@ First derivatives only, in reverse mode: a second derivative raises, as a custom
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -122,8 +121,17 @@ def positions(table: Array, kernel: Array, tokens: Array, *, masked: bool) -> Ar
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _positions(flags: int, table: Array, kernel: Array, tokens: Array) -> Array:
-    results = [(tokens.shape[0], kernel.shape[1])]
-    return _whole("positions_forward", flags, (table, kernel, tokens), results)[0]
+    parts = num_parts(tokens.shape[0])
+    found = call(
+        "positions_forward",
+        flags,
+        (table, kernel, tokens),
+        [(tokens.shape[0], kernel.shape[1])],
+        parts=parts,
+        argument_roles=(ROLE_WHOLE,) * 3,
+        result_roles=(ROLE_PART,),
+    )
+    return total(found[0], parts)
 
 
 def _positions_keeping(flags: int, table: Array, kernel: Array, tokens: Array) -> tuple[Array, Arrays]:
@@ -131,14 +139,17 @@ def _positions_keeping(flags: int, table: Array, kernel: Array, tokens: Array) -
 
 
 def _positions_backward(flags: int, saved: Arrays, gradient: Array) -> tuple[Any, ...]:
-    results = [array.shape for array in saved[:2]]
-    return *_whole("positions_backward", flags, (*saved, gradient), results), None
-
-
-def _whole(target: str, flags: int, arguments: Arrays, results: Sequence[tuple[int, ...]]) -> Arrays:
-    """A call on one thread: its largest result would be twice as large in parts."""
-    roles = (ROLE_WHOLE,) * len(arguments), (ROLE_WHOLE,) * len(results)
-    return call(target, flags, arguments, results, parts=1, argument_roles=roles[0], result_roles=roles[1])
+    parts = num_parts(saved[2].shape[0])
+    d_table, d_kernel = call(
+        "positions_backward",
+        flags,
+        (*saved, gradient),
+        [array.shape for array in saved[:2]],
+        parts=parts,
+        argument_roles=(ROLE_WHOLE,) * 4,
+        result_roles=(ROLE_PART, ROLE_WHOLE),
+    )
+    return total(d_table, parts), d_kernel, None
 
 
 _positions.defvjp(_positions_keeping, _positions_backward)

@@ -14,15 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unrolled.kernels.bridge import (
+    FRAME_EXTENSION,
     address_of,
     argument,
     flags,
     floats2,
     integers2,
     result,
+    word,
 )
 from unrolled.kernels.compiled import compiled
-from unrolled.kernels.flags import MASKED
+from unrolled.kernels.flags import MASKED, MOST_PARTS, PARTS_SHIFT
 from unrolled.kernels.panels import add_panel_outer_product, add_panel_product, turn
 from unrolled.kernels.products import (
     WIDTH,
@@ -36,6 +38,9 @@ from unrolled.kernels.products import (
 from unrolled.kernels.schedule import point_at_rows
 from unrolled.kernels.tasks import entry
 from unrolled.types import FloatArray, IntArray, LongArray
+
+# What a position costs beside its rows, copying and turning its weights, in rows.
+STEP_ROWS = 24
 
 
 class Begin(NamedTuple):
@@ -143,11 +148,38 @@ def copy_panel(first: int, count: int, matrix: FloatArray, panel: FloatArray) ->
 
 
 @compiled
+def own_steps(frame: int, begin: Begin, time: int) -> tuple[int, int]:
+    """The positions that a call, or its part, computes: first and behind the last.
+
+    A call in parts is dealt out by positions, so that no weight is met twice, and by what there is to do at
+    them: texts that begin late leave little to do early on.
+    """
+    parts = max(flags(frame) >> PARTS_SHIFT & MOST_PARTS, 1)
+    if parts == 1:
+        return 0, time
+    part = word(frame, FRAME_EXTENSION)
+    total = np.int64(0)
+    for start in begin.starts:
+        total += time - start
+    total += time * (begin.lead + STEP_ROWS)
+    edges = np.zeros(2, np.int64)
+    for side in range(2):
+        wanted, done, active, step = (part + side) * total // parts, np.int64(0), 0, 0
+        while step < time and done < wanted:
+            while active < begin.starts.size and begin.starts[active] <= step:
+                active += 1
+            done += active + begin.lead + STEP_ROWS
+            step += 1
+        edges[side] = step
+    return edges[0], edges[1]
+
+
+@compiled
 def forward(frame: int) -> None:
     """Runs the product: the arguments and results of one custom call.
 
     Arguments: table (rows, features), kernel (time × features, units), tokens (batch, time). Result:
-    (batch, units).
+    (batch, units); of a part, what its own positions add to it.
     """
     table, kernel, tokens = (
         floats2(argument(frame, 0)),
@@ -165,12 +197,14 @@ def forward(frame: int) -> None:
     panel = np.zeros((features, pitch), np.float32)
     words = make_words(lead + batch, table.shape[0])
     active = 0
-    for step in range(time + 1):
-        while active < batch and starts[active] <= step:
+    low, high = own_steps(frame, begin, time)
+    for step in range(low, high + 1):
+        # Behind the last position all others have read nothing but padding here.
+        while active < batch and (starts[active] <= step or step == high):
             if lead:
                 copy_row(columns, (start_of(total), start_of(total) + (1 + active) * pitch * 4))
             active += 1
-        if step == time or lead + active == 0:
+        if step == high or lead + active == 0:
             continue
         count = find_words(step, active, begin, tokens, table, words)
         copy_panel(step * features, features, kernel, panel)
@@ -191,7 +225,7 @@ def backward(frame: int) -> None:
     """Runs the gradient: the arguments and results of one custom call.
 
     Arguments: those of :func:`forward`, the gradient of its result. Results: the gradients of table and
-    kernel.
+    kernel; parts share the latter, of which each writes its own positions.
     """
     table, kernel, tokens = (
         floats2(argument(frame, 0)),
@@ -221,12 +255,15 @@ def backward(frame: int) -> None:
     d_table[:] = 0
     shift = start_of(d_table) - start_of(table)
     active = batch
-    for step in range(time - 1, -1, -1):
+    low, high = own_steps(frame, begin, time)
+    for step in range(time - 1, low - 1, -1):
         while active > 0 and starts[active - 1] > step:
             active -= 1
             if lead:
                 first = start_of(d_z)
                 add_row(columns, (first, first + (1 + active) * pitch * 4, first))
+        if step >= high:
+            continue
         zero_rows(features, d_panel)
         count = find_words(step, active, begin, tokens, table, words)
         if count:

@@ -175,6 +175,7 @@ def _make_part(frame: int, roles: int, part: int, parts: int, rows: int, target:
     for offset in range(0, bridge.FRAME_BYTES, _WORD):
         _put_word(target, offset, word(frame, offset))
     _put_word(target, _COUNTER, counter)
+    _put_word(target, bridge.FRAME_EXTENSION, part)
     num_arguments = word(frame, bridge.FRAME_NUM_ARGUMENTS)
     num_buffers = num_arguments + word(frame, bridge.FRAME_NUM_RESULTS)
     places = target + _PART_BYTES
