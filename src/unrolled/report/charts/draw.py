@@ -42,7 +42,7 @@ def draw(chart: Chart, width: int, *, label: str) -> Markup:
 def standalone(chart: Chart, title: str, conclusion: str) -> str:
     """The chart as an SVG file with its title, its conclusion and its own style, on white."""
     content, height = _content(chart, WIDE)
-    headline = textwrap.wrap(title, 84) or [""]
+    headline = textwrap.wrap(title, 72) or [""]
     closing = textwrap.wrap(conclusion, 104)
     top = 30 + 20 * len(headline)
     bottom = top + height + 8 + 17 * len(closing)
