@@ -73,11 +73,11 @@ def test_threads_are_ours_to_set_and_the_peers_own(monkeypatch: pytest.MonkeyPat
     assert "PYTHONPATH" not in peer_command("torch", Path("other/python"), "torch_peer").environment
 
 
-def test_huge_pages_are_switched_off_before_the_process_starts() -> None:
-    assert "hugetlb" in our_command(1).environment["GLIBC_TUNABLES"]
-    without = our_command(1, without=["huge-pages"])
-    assert "hugetlb" not in without.environment["GLIBC_TUNABLES"]
-    assert without.arguments[-1] == "huge-pages"
+def test_kept_memory_is_switched_off_before_the_process_starts() -> None:
+    assert "trim_threshold" in our_command(1).environment["GLIBC_TUNABLES"]
+    without = our_command(1, without=["kept-memory"])
+    assert "trim_threshold" not in without.environment["GLIBC_TUNABLES"]
+    assert without.arguments[-1] == "kept-memory"
 
 
 def test_peers_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_switches_are_known_and_belong_to_models() -> None:
 
     def used(name: str, padding: str, lengths: tuple[int, ...] = (500,)) -> set[str]:
         spec = make_spec(name, padding=padding)
-        return {switch for switch in SWITCHES if applies(switch, spec, lengths)} - {"huge-pages", "adam"}
+        return {switch for switch in SWITCHES if applies(switch, spec, lengths)} - {"kept-memory", "adam"}
 
     assert used("lstm", "masked", (100, 500)) == {"fusion", "kernels", "fold", "lengths"}
     assert used("cnn_gru", "word") == {"fusion", "kernels", "phrases"}

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from unrolled.errors import MachineError
-from unrolled.training.scheduler import HUGE_PAGES, worker_environment
+from unrolled.training.scheduler import KEPT_MEMORY, worker_environment
 
 #: What fixes thread counts; peers run without it, as their libraries choose.
 THREAD_VARIABLES = (
@@ -51,8 +51,8 @@ def our_command(threads: int, *, name: str = "unrolled", without: Iterable[str] 
     """This package as a study's worker runs it, with ``threads`` threads, and some of its tricks off."""
     without = list(without)
     environment = our_environment(threads)
-    if "huge-pages" in without:
-        kept = [part for part in environment["GLIBC_TUNABLES"].split(":") if part != HUGE_PAGES]
+    if "kept-memory" in without:
+        kept = [part for part in environment["GLIBC_TUNABLES"].split(":") if part not in KEPT_MEMORY]
         environment["GLIBC_TUNABLES"] = ":".join(kept)
     arguments = (sys.executable, "-m", "unrolled.benchmark.ours", *without)
     return Command(name, arguments, environment)

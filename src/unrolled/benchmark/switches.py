@@ -18,7 +18,7 @@ SWITCHES = {
     "positions": "embedding, flattening and dense layer are computed apart",
     "adam": "Adam is Keras' own",
     "lengths": "batches are not grouped by length; all are padded to the full length",
-    "huge-pages": "memory comes in small pages",
+    "kept-memory": "freed memory goes back to the system",
 }
 _FUSIONS = {"fold": "tokens", "phrases": "phrases", "front": "front", "positions": "positions"}
 
@@ -63,14 +63,14 @@ def applies(name: str, spec: ModelSpec, lengths: Sequence[int]) -> bool:
         "positions": "embedding_size" in fields and not recurrent and not convolutional,
         "adam": True,
         "lengths": len(lengths) > 1,
-        "huge-pages": sys.platform == "linux",
+        "kept-memory": sys.platform == "linux",
     }[name]
 
 
 def switch_off(names: Iterable[str]) -> bool:
     """Switches tricks off for the rest of this process.
 
-    "lengths" and "huge-pages" are decided before it starts, by whoever starts it.
+    "lengths" and "kept-memory" are decided before it starts, by whoever starts it.
 
     Returns:
         Whether networks are still to be fused.

@@ -23,11 +23,10 @@ from unrolled.training.worker import STOPPED_STATUS, failed_record
 STOP_SECONDS = 10.0
 
 
-# glibc asks for huge pages for what it maps; read once, when a process starts, and unknown elsewhere.
-HUGE_PAGES = "glibc.malloc.hugetlb=1"
-# What is freed stays in the one heap, up to 32 GiB. XLA allocates what a step needs anew at every step; given
-# back and mapped again, its pages would have to be emptied and touched for the first time each time, and two
-# threads that do so wait for each other in the kernel.
+# For glibc, read once, when a process starts, and unknown elsewhere: what is freed stays in the one heap, up
+# to 32 GiB. XLA allocates what a step needs anew at every step; given back and mapped again, its pages would
+# have to be emptied and touched for the first time each time, and two threads that do so wait for each other
+# in the kernel. Huge pages on top of that cost more than they bring: single steps wait until one is found.
 KEPT_MEMORY = (
     "glibc.malloc.mmap_threshold=34359738368",
     "glibc.malloc.trim_threshold=34359738368",
@@ -52,9 +51,7 @@ def worker_environment(environment: Mapping[str, str], threads: int = 1) -> dict
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "NUMBA_NUM_THREADS": "1",
-        "GLIBC_TUNABLES": ":".join(
-            filter(None, (environment.get("GLIBC_TUNABLES"), HUGE_PAGES, *KEPT_MEMORY))
-        ),
+        "GLIBC_TUNABLES": ":".join(filter(None, (environment.get("GLIBC_TUNABLES"), *KEPT_MEMORY))),
         # Where there is a GPU, workers share it: none may take most of its memory in advance.
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "PYTHONUNBUFFERED": "1",
