@@ -19,7 +19,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65_535)] = 8000,
     workers: Annotated[int, typer.Option(help="Threads that run models.", min=1, max=64)] = 1,
-    max_batch: Annotated[int, typer.Option(help="Texts that share one pass.", min=1, max=256)] = 32,
+    max_batch: Annotated[int, typer.Option(help="Texts that share one pass.", min=1, max=256)] = 64,
     max_wait_ms: Annotated[float, typer.Option(help="Wait for a pass to fill.", min=0, max=1000)] = 0.0,
     max_queue: Annotated[int, typer.Option(help="Texts that may wait.", min=1, max=100_000)] = 128,
     allow_host: Annotated[list[str] | None, typer.Option(help="A name that Host may carry.")] = None,

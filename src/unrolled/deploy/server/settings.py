@@ -29,7 +29,7 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
-    max_batch: int = 32
+    max_batch: int = 64
     max_wait_ms: float = 0.0
     max_queue: int = 128
     deadline_seconds: float = 10.0
