@@ -10,9 +10,9 @@ people's are.
 
 from __future__ import annotations
 
+import argparse
 import csv
 import random
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,7 +134,9 @@ def make_clause(language: Language, truth: int, chance: random.Random) -> str:
 
 def main() -> None:
     """Writes the three tables."""
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "tables")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("tables"), help="default: tables")
+    folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     write_table(folder / "turkish.csv", TURKISH, rows=1_500, classes=3, seed=1)
     write_table(folder / "small.csv", ENGLISH, rows=200, classes=2, seed=2)
