@@ -14,25 +14,8 @@ from numba.extending import intrinsic
 
 from unrolled.kernels.compiled import compiled
 from unrolled.kernels.lanes import INT32, INT64, load, shared_function, store
-from unrolled.kernels.products import (
-    ROW_BYTES,
-    SHORT,
-    TALL,
-    WIDTH,
-    _short_one,
-    _short_one_t,
-    _short_pair,
-    _short_pair_t,
-    _single_one,
-    _single_one_t,
-    _single_pair,
-    _single_pair_t,
-    _tall_one,
-    _tall_one_t,
-    _tall_pair,
-    _tall_pair_t,
-    start_of,
-)
+from unrolled.kernels.products import ROW_BYTES, start_of
+from unrolled.kernels.tiles import WIDTH, multiply_rows, multiply_terms
 from unrolled.types import LongArray
 
 
@@ -90,33 +73,7 @@ def add_panel_product(
 
     ``shape`` is that of b: terms, and columns in whole vectors.
     """
-    terms, columns = shape
-    row = start_of(rows)
-    for column in range(0, columns, 2 * WIDTH):
-        pair = column + WIDTH < columns
-        panel = b + column * ROW_BYTES
-        i = 0
-        while i < count:
-            c_row, a_row = c + (i * pitch + column) * ROW_BYTES, row + i * 8
-            left = count - i
-            if left >= TALL:
-                if pair:
-                    _tall_pair(a_row, 0, panel, pitch, WIDTH, c_row, pitch, terms)
-                else:
-                    _tall_one(a_row, 0, panel, pitch, WIDTH, c_row, pitch, terms)
-                i += TALL
-            elif left >= SHORT:
-                if pair:
-                    _short_pair(a_row, 0, panel, pitch, WIDTH, c_row, pitch, terms)
-                else:
-                    _short_one(a_row, 0, panel, pitch, WIDTH, c_row, pitch, terms)
-                i += SHORT
-            else:
-                if pair:
-                    _single_pair(a_row, 0, panel, pitch, WIDTH, c_row, pitch, terms)
-                else:
-                    _single_one(a_row, 0, panel, pitch, WIDTH, c_row, pitch, terms)
-                i += 1
+    multiply_rows(count, start_of(rows), b, (pitch, WIDTH), c, pitch, shape)
 
 
 @compiled
@@ -127,30 +84,4 @@ def add_panel_outer_product(
 
     ``shape`` is that of c: the columns of a, and columns of b in whole vectors.
     """
-    count, columns = shape
-    row = start_of(rows)
-    for column in range(0, columns, 2 * WIDTH):
-        pair = column + WIDTH < columns
-        panel = b + column * ROW_BYTES
-        i = 0
-        while i < count:
-            c_row = c + (i * pitch + column) * ROW_BYTES
-            left = count - i
-            if left >= TALL:
-                if pair:
-                    _tall_pair_t(row, i, panel, pitch, WIDTH, c_row, pitch, terms)
-                else:
-                    _tall_one_t(row, i, panel, pitch, WIDTH, c_row, pitch, terms)
-                i += TALL
-            elif left >= SHORT:
-                if pair:
-                    _short_pair_t(row, i, panel, pitch, WIDTH, c_row, pitch, terms)
-                else:
-                    _short_one_t(row, i, panel, pitch, WIDTH, c_row, pitch, terms)
-                i += SHORT
-            else:
-                if pair:
-                    _single_pair_t(row, i, panel, pitch, WIDTH, c_row, pitch, terms)
-                else:
-                    _single_one_t(row, i, panel, pitch, WIDTH, c_row, pitch, terms)
-                i += 1
+    multiply_terms(terms, start_of(rows), b, pitch, c, pitch, shape)

@@ -39,18 +39,19 @@ class Batcher:
         """The batches of one training epoch as row indices; a function of seed and epoch alone.
 
         With several padded lengths, rows of similar length share a batch, and batches come in random order.
+        Within a batch, rows stand so that equal stretches of it hold like lengths: threads take stretches.
         """
         random = np.random.Generator(np.random.PCG64([seed, epoch]))
         order = random.permutation(len(split))
-        if len(self.lengths) == 1:
-            return self._cut(order)
         lengths = split.tokens.lengths
+        if len(self.lengths) == 1:
+            return [even_out(rows, lengths) for rows in self._cut(order)]
         pool = POOL_BATCHES * self.batch_size
         batches: list[LongArray] = []
         for start in range(0, len(order), pool):
             members = order[start : start + pool]
             batches += self._cut(members[np.argsort(lengths[members], kind="stable")])
-        return [batches[index] for index in random.permutation(len(batches))]
+        return [even_out(batches[index], lengths) for index in random.permutation(len(batches))]
 
     def reading_order(self, split: EncodedSplit) -> list[LongArray]:
         """Batches that cover a split once, shortest sequences first, for evaluation."""
@@ -94,6 +95,22 @@ class Batcher:
 
     def _cut(self, order: LongArray) -> list[LongArray]:
         return [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+
+
+def even_out(rows: LongArray, lengths: LongArray) -> LongArray:
+    """The rows of a batch in an order in which each half, quarter, … holds lengths from all of their range.
+
+    Args:
+        rows: int64, (batch,), row numbers.
+        lengths: int64, lengths by row number.
+    """
+    ranked = rows[np.argsort(lengths[rows], kind="stable")]
+    # Ranks by their binary digits read backwards: even ranks, then odd ones, each half again likewise.
+    num_digits = max(len(rows) - 1, 0).bit_length()
+    ranks = np.arange(1 << num_digits)
+    backwards = sum((ranks >> digit & 1) << (num_digits - 1 - digit) for digit in range(num_digits))
+    order = np.argsort(backwards, kind="stable") if num_digits else ranks
+    return ranked[order[order < len(rows)]]
 
 
 def padded_lengths(spec: ModelSpec, train: EncodedSplit, *, group: bool) -> tuple[int, ...]:

@@ -1,0 +1,238 @@
+"""Matrix products in tiles that live in registers; rows are given by address.
+
+A tile is so many rows by so many vectors of columns of ``c += a @ b``, held in registers over all terms. What
+keeps a processor busy is the number of sums that do not wait for each other, so few rows get wide tiles and
+many rows narrow ones, and rows are shared out evenly: 13 rows are 7 and 6, not 12 and a lonely one that takes
+as long as four. One order of summation, whatever the tile: the same row gives the same bits at any place of
+any batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from unrolled.kernels.compiled import compiled
+from unrolled.kernels.lanes import (
+    FLOAT,
+    INT32,
+    INT64,
+    load,
+    multiply_add,
+    shared_function,
+    store,
+    vector_width,
+)
+
+WIDTH = vector_width()
+# Two vectors of columns by so many rows fill the registers (32 vectors, 16 on AVX2) without spilling.
+TALLEST = 6 if WIDTH == 8 else 12
+# Vectors of columns in a tile of one row, of two, and of more.
+WIDEST = 8
+# Heights for a product over terms that are rows in memory: what is left over is a few rows of a weight matrix.
+SHORT = 3 if WIDTH == 8 else 4
+_BYTES = 4
+
+
+def _widths(height: int, *, transposed: bool) -> tuple[int, ...]:
+    """Vectors of columns that a tile of so many rows may have."""
+    if transposed or height > 2:  # noqa: PLR2004
+        return 2, 1
+    return (8, 4, 2, 1) if height == 1 else (4, 2, 1)
+
+
+def _broadcast(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
+    undefined = ir.Constant(ir.VectorType(FLOAT, WIDTH), ir.Undefined)
+    first = builder.insert_element(undefined, number, INT32(0))
+    lanes = ir.Constant(ir.VectorType(INT32, WIDTH), [0] * WIDTH)
+    return builder.shuffle_vector(first, undefined, lanes)
+
+
+def _element(builder: ir.IRBuilder, addresses: ir.Value, index: ir.Value) -> ir.Value:
+    pointer = builder.inttoptr(builder.add(addresses, builder.mul(index, INT64(8))), INT64.as_pointer())
+    return builder.load(pointer)
+
+
+def _tile(builder: ir.IRBuilder, height: int, vectors: int, *, transposed: bool) -> ir.Function:
+    """The function of one tile, emitted once into the module.
+
+    Its arguments are those of :func:`_tile_of`.
+    """
+
+    def emit(builder: ir.IRBuilder, arguments: list[ir.Value]) -> None:
+        rows, first, b, b_stride, b_hop, c, c_stride, depth = arguments
+        cells = [(i, v) for i in range(height) for v in range(vectors)]
+
+        def place(i: int, v: int) -> ir.Value:
+            return builder.add(builder.mul(c_stride, INT64(i)), INT64(v * WIDTH))
+
+        sums = [load(builder, c, place(i, v), WIDTH) for i, v in cells]
+        bases = [] if transposed else [_element(builder, rows, INT64(i)) for i in range(height)]
+        entry = builder.block
+        work, done = builder.append_basic_block("tile"), builder.append_basic_block("tile.end")
+        builder.branch(work)
+        builder.position_at_end(work)
+        term = builder.phi(INT64)
+        term.add_incoming(INT64(0), entry)
+        running = []
+        for value in sums:
+            phi = builder.phi(value.type)
+            phi.add_incoming(value, entry)
+            running.append(phi)
+        start = builder.mul(term, b_stride)
+        columns = [
+            load(builder, b, builder.add(start, builder.mul(b_hop, INT64(v))), WIDTH) for v in range(vectors)
+        ]
+        base = _element(builder, rows, term) if transposed else None
+        following = []
+        for i in range(height):
+            if transposed:
+                number = load(builder, base, builder.add(first, INT64(i)), 1)
+            else:
+                number = load(builder, bases[i], term, 1)
+            spread = _broadcast(builder, number)
+            for v in range(vectors):
+                following.append(multiply_add(builder, spread, columns[v], running[i * vectors + v]))
+        next_term = builder.add(term, INT64(1))
+        term.add_incoming(next_term, work)
+        for phi, value in zip(running, following, strict=True):
+            phi.add_incoming(value, work)
+        builder.cbranch(builder.icmp_signed("<", next_term, depth), work, done)
+        builder.position_at_end(done)
+        for (i, v), value in zip(cells, following, strict=True):
+            store(builder, value, c, place(i, v))
+
+    name = f"unrolled_tile_{height}x{vectors}x{WIDTH}{'t' if transposed else ''}"
+    return shared_function(builder, name, 8, emit)
+
+
+def _tile_of(heights: tuple[int, ...], *, transposed: bool) -> Any:
+    """``tile(height, vectors, rows, first, b, b_stride, b_hop, c, c_stride, depth)``: one tile of a product.
+
+    Plain: ``rows[i]`` is the address of row i of a. Transposed: ``rows[k]`` is the address of row k of a
+    stored by terms, whose numbers from ``first`` on belong to the tile's rows. ``c`` is one address, its
+    rows ``c_stride`` floats apart; vector v of term k of b lies at ``b + k * b_stride + v * b_hop`` floats.
+    Nothing happens for a height, or a number of vectors, that there is no tile of.
+    """
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def tile(
+        _typing: Any,
+        height: Any,
+        vectors: Any,
+        rows: Any,
+        first: Any,
+        b: Any,
+        b_stride: Any,
+        b_hop: Any,
+        c: Any,
+        c_stride: Any,
+        depth: Any,
+    ) -> Any:
+        def codegen(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
+            height, vectors, *rest = arguments
+            done = builder.append_basic_block("tiles.end")
+            shape = builder.add(builder.mul(height, INT64(WIDEST + 1)), vectors)
+            choice = builder.switch(shape, done)
+            for rows in heights:
+                for columns in _widths(rows, transposed=transposed):
+                    block = builder.append_basic_block("tiles.one")
+                    choice.add_case(INT64(rows * (WIDEST + 1) + columns), block)
+                    builder.position_at_end(block)
+                    builder.call(_tile(builder, rows, columns, transposed=transposed), rest)
+                    builder.branch(done)
+            builder.position_at_end(done)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 10), codegen
+
+    return tile
+
+
+_rows_tile = _tile_of(tuple(range(1, TALLEST + 1)), transposed=False)
+_terms_tile = _tile_of((TALLEST, SHORT, 1), transposed=True)
+
+
+@compiled
+def multiply_rows(
+    count: int, rows: int, b: int, strides: tuple[int, int], c: int, pitch: int, shape: tuple[int, int]
+) -> None:
+    """``c[:count] += a @ b``.
+
+    Args:
+        count: rows of a.
+        rows: address of the addresses of the rows of a.
+        b: address of b.
+        strides: floats from term to term of b, and from one vector of its columns to the next.
+        c: address of c.
+        pitch: floats from row to row of c.
+        shape: of b: terms, and columns in whole vectors.
+    """
+    if count == 0:
+        return
+    terms, columns = shape
+    b_stride, b_hop = strides
+    vectors = columns // WIDTH
+    groups = (count + TALLEST - 1) // TALLEST
+    low, more = count // groups, count % groups
+    widest = 2
+    if count == 1:
+        widest = 8
+    elif count == 2:  # noqa: PLR2004
+        widest = 4
+    column = 0
+    # A panel of b stays in the first-level cache while all rows pass by.
+    while column < vectors:
+        wide = widest
+        while wide > vectors - column:
+            wide //= 2
+        panel, out = b + column * b_hop * _BYTES, c + column * WIDTH * _BYTES
+        at = 0
+        for group in range(groups):
+            height = low + (1 if group < more else 0)
+            _rows_tile(
+                height,
+                wide,
+                rows + at * 8,
+                0,
+                panel,
+                b_stride,
+                b_hop,
+                out + at * pitch * _BYTES,
+                pitch,
+                terms,
+            )
+            at += height
+        column += wide
+
+
+@compiled
+def multiply_terms(
+    terms: int, rows: int, b: int, b_pitch: int, c: int, c_pitch: int, shape: tuple[int, int]
+) -> None:
+    """``c += a.T @ b[:terms]``, a by the addresses of its rows, which stand at the address ``rows``.
+
+    ``shape`` is that of c: the columns of a, and columns of b in whole vectors; pitches are floats from row
+    to row.
+    """
+    if terms == 0:
+        return
+    count, columns = shape
+    vectors = columns // WIDTH
+    for column in range(0, vectors, 2):
+        wide = 2 if column + 1 < vectors else 1
+        panel, out = b + column * WIDTH * _BYTES, c + column * WIDTH * _BYTES
+        at = 0
+        while at < count:
+            height = 1
+            if count - at >= TALLEST:
+                height = TALLEST
+            elif count - at >= SHORT:
+                height = SHORT
+            _terms_tile(
+                height, wide, rows, at, panel, b_pitch, WIDTH, out + at * c_pitch * _BYTES, c_pitch, terms
+            )
+            at += height
