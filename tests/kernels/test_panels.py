@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from numba import njit
 
 from unrolled.kernels.panels import add_panel_outer_product, add_panel_product, turn
-from unrolled.kernels.products import WIDTH, start_of
+from unrolled.kernels.products import start_of
+from unrolled.kernels.tiles import WIDTH
 
 
 @njit

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.training.conftest import make_split
 from unrolled.models import make_spec
-from unrolled.training.batching import Batcher, padded_lengths
+from unrolled.training.batching import Batcher, even_out, padded_lengths
 
 SPEC = make_spec("lstm", length=16, vocabulary_size=40)
 
@@ -23,6 +23,21 @@ def test_an_epoch_covers_every_row_once(count: int, batch_size: int, seed: int, 
         assert sum(len(rows) < batch_size for rows in order) <= (2 if grouped else 1)
     again = batcher.epoch_order(split, seed, 1)
     assert all((a == b).all() for a, b in zip(batcher.epoch_order(split, seed, 1), again, strict=True))
+
+
+@given(lengths=st.lists(st.integers(0, 500), max_size=140), seed=st.integers(0, 5))
+def test_a_batch_keeps_its_rows_however_it_is_shared_out(lengths: list[int], seed: int) -> None:
+    rows = np.random.default_rng(seed).permutation(len(lengths))
+    assert sorted(even_out(rows, np.array(lengths, np.int64))) == list(range(len(lengths)))
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_threads_get_equal_stretches_of_a_batch(parts: int) -> None:
+    # Reviews are of very different lengths; sorted, the last half would have most of the words.
+    lengths = np.random.default_rng(1).gamma(2.5, 90, 128).astype(np.int64)
+    sums = lengths[even_out(np.arange(128), lengths)].reshape(parts, -1).sum(axis=1)
+    assert sums.max() < 1.04 * sums.mean()
+    assert np.sort(lengths).reshape(parts, -1).sum(axis=1).max() > 1.3 * sums.mean()
 
 
 def test_epochs_and_seeds_differ() -> None:

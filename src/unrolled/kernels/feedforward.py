@@ -59,7 +59,7 @@ def _phrases(flags: int, table: Array, kernel: Array, bias: Array, tokens: Array
 
 
 def _phrases_forward(flags: int, table: Array, kernel: Array, bias: Array, tokens: Array) -> Arrays:
-    from unrolled.kernels.products import WIDTH
+    from unrolled.kernels.tiles import WIDTH
 
     batch, time = tokens.shape
     taps, _, filters = kernel.shape

@@ -27,7 +27,6 @@ from unrolled.kernels.compiled import compiled
 from unrolled.kernels.flags import MASKED, MOST_PARTS, PARTS_SHIFT
 from unrolled.kernels.panels import add_panel_outer_product, add_panel_product, turn
 from unrolled.kernels.products import (
-    WIDTH,
     add_product,
     add_row,
     copy_row,
@@ -37,6 +36,7 @@ from unrolled.kernels.products import (
 )
 from unrolled.kernels.schedule import point_at_rows
 from unrolled.kernels.tasks import entry
+from unrolled.kernels.tiles import WIDTH
 from unrolled.types import FloatArray, IntArray, LongArray
 
 # What a position costs beside its rows, copying and turning its weights, in rows.

@@ -32,14 +32,14 @@ WIDTH = vector_width()
 TALLEST = 6 if WIDTH == 8 else 12
 # Vectors of columns in a tile of one row, of two, and of more.
 WIDEST = 8
-# Heights for a product over terms that are rows in memory: what is left over is a few rows of a weight matrix.
+# The height for what is left over of a product over terms that are rows in memory.
 SHORT = 3 if WIDTH == 8 else 4
 _BYTES = 4
 
 
 def _widths(height: int, *, transposed: bool) -> tuple[int, ...]:
     """Vectors of columns that a tile of so many rows may have."""
-    if transposed or height > 2:  # noqa: PLR2004
+    if transposed or height > 2:
         return 2, 1
     return (8, 4, 2, 1) if height == 1 else (4, 2, 1)
 
@@ -181,7 +181,7 @@ def multiply_rows(
     widest = 2
     if count == 1:
         widest = 8
-    elif count == 2:  # noqa: PLR2004
+    elif count == 2:
         widest = 4
     column = 0
     # A panel of b stays in the first-level cache while all rows pass by.

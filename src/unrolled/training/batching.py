@@ -105,11 +105,15 @@ def even_out(rows: LongArray, lengths: LongArray) -> LongArray:
         lengths: int64, lengths by row number.
     """
     ranked = rows[np.argsort(lengths[rows], kind="stable")]
-    # Ranks by their binary digits read backwards: even ranks, then odd ones, each half again likewise.
+    # By the digits of a Gray code read backwards: of four ranks in a row, one half gets the outer two and
+    # the other half the inner two, and so on within each half.
     num_digits = max(len(rows) - 1, 0).bit_length()
     ranks = np.arange(1 << num_digits)
-    backwards = sum((ranks >> digit & 1) << (num_digits - 1 - digit) for digit in range(num_digits))
-    order = np.argsort(backwards, kind="stable") if num_digits else ranks
+    gray = ranks ^ ranks >> 1
+    places = np.zeros_like(ranks)
+    for digit in range(num_digits):
+        places |= (gray >> digit & 1) << (num_digits - 1 - digit)
+    order = np.argsort(places)
     return ranked[order[order < len(rows)]]
 
 
