@@ -79,9 +79,9 @@ def _cell_gradient(z: Lanes, r: Lanes, g: Lanes, q: Lanes, h: Lanes, d_h: Lanes)
     return d_z, d_r, d_g, d_z, d_r, d_g * r, d_h * z
 
 
-_step = elementwise("gru", _cell, 7)
-_step_alone = elementwise("gru_alone", lambda *inputs: _cell(*inputs)[-1:], 7)
-_step_gradient = elementwise("gru_gradient", _cell_gradient, 6)
+step = elementwise("gru", _cell, 7)
+step_alone = elementwise("gru_alone", lambda *inputs: _cell(*inputs)[-1:], 7)
+step_gradient = elementwise("gru_gradient", _cell_gradient, 6)
 
 
 @compiled
@@ -134,9 +134,9 @@ def forward(frame: int) -> None:
             if keep:
                 z = start_of(kept) + (offsets[k] + place) * KEPT * gate
                 targets = (z, z + gate, z + 2 * gate, z + 3 * gate, z + 4 * gate, hp)
-                _step(units, sources + targets)
+                step(units, sources + targets)
             else:
-                _step_alone(units, sources + (hp,))  # noqa: RUF005
+                step_alone(units, sources + (hp,))  # noqa: RUF005
         if every:
             spread_outputs(k, h, plan, outputs)
     put_rows(h, order, floats2(result(frame, 0)))
@@ -193,7 +193,7 @@ def backward(frame: int) -> None:
             dh = start_of(d_h) + place * d_h.shape[1] * 4
             sources = (z, z + gate, z + 2 * gate, z + 3 * gate, z + 4 * gate, dh)
             targets = (da, da + gate, da + 2 * gate, dq, dq + gate, dq + 2 * gate, dh)
-            _step_gradient(units, sources + targets)
+            step_gradient(units, sources + targets)
             add_row(GATES * units, (start_of(d_recurrent_bias), dq, start_of(d_recurrent_bias)))
             before_rows[filled + place] = z + 4 * gate
         gather_step(k, filled, source, plan, distinct, gradients, d_a, d_bias, d_inputs)

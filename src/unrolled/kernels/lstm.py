@@ -64,17 +64,17 @@ GATES = 4
 KEPT = 5
 
 
-def _cell(z_i: Lanes, z_f: Lanes, z_g: Lanes, z_o: Lanes, c: Lanes) -> tuple[Lanes, ...]:
+def cell(z_i: Lanes, z_f: Lanes, z_g: Lanes, z_o: Lanes, c: Lanes) -> tuple[Lanes, ...]:
     i, f, g, o = sigmoid(z_i), sigmoid(z_f), tanh(z_g), sigmoid(z_o)
     c = f.times_plus(c, i * g)
     return i, f, g, o, c, c, o * tanh(c)
 
 
-def _cell_alone(z_i: Lanes, z_f: Lanes, z_g: Lanes, z_o: Lanes, c: Lanes) -> tuple[Lanes, ...]:
-    return _cell(z_i, z_f, z_g, z_o, c)[-2:]
+def cell_alone(z_i: Lanes, z_f: Lanes, z_g: Lanes, z_o: Lanes, c: Lanes) -> tuple[Lanes, ...]:
+    return cell(z_i, z_f, z_g, z_o, c)[-2:]
 
 
-def _cell_gradient(
+def cell_gradient(
     i: Lanes, f: Lanes, g: Lanes, o: Lanes, c: Lanes, c_before: Lanes, d_h: Lanes, d_c: Lanes
 ) -> tuple[Lanes, ...]:
     t = tanh(c)
@@ -88,9 +88,9 @@ def _cell_gradient(
     )
 
 
-_step = elementwise("lstm", _cell, 5)
-_step_alone = elementwise("lstm_alone", _cell_alone, 5)
-_step_gradient = elementwise("lstm_gradient", _cell_gradient, 8)
+_step = elementwise("lstm", cell, 5)
+_step_alone = elementwise("lstm_alone", cell_alone, 5)
+_step_gradient = elementwise("lstm_gradient", cell_gradient, 8)
 _hidden = elementwise("lstm_hidden", lambda o, c: (o * tanh(c),), 2)
 
 

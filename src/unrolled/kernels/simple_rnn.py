@@ -60,8 +60,8 @@ from unrolled.kernels.tasks import entry
 # What the backward pass needs of a real step, in units of the state: h'.
 KEPT = 1
 
-_step = elementwise("simple_rnn", lambda z: (tanh(z),), 1)
-_step_gradient = elementwise("simple_rnn_gradient", lambda h, d_h: (d_h * (1.0 - h * h),), 2)
+step = elementwise("simple_rnn", lambda z: (tanh(z),), 1)
+step_gradient = elementwise("simple_rnn_gradient", lambda h, d_h: (d_h * (1.0 - h * h),), 2)
 
 
 @compiled
@@ -100,7 +100,7 @@ def forward(frame: int) -> None:
         put_projections(k, source, plan, distinct, projected, packed_kernel, bias, scratch, rows, z)
         add_product(count, h_rows, packed_recurrent, z)
         for place in range(count):
-            _step(units, (start_of(z) + place * z.shape[1] * 4, h_rows[place]))
+            step(units, (start_of(z) + place * z.shape[1] * 4, h_rows[place]))
         if keep:
             copy_row(count * units, (start_of(h), start_of(kept) + offsets[k] * units * 4))
         if every:
@@ -151,7 +151,7 @@ def backward(frame: int) -> None:
         for place in range(count):
             dz = d_z_rows[filled + place]
             now = start_of(kept) + (offsets[k] + place) * units * 4
-            _step_gradient(units, (now, start_of(d_h) + place * width * 4, dz))
+            step_gradient(units, (now, start_of(d_h) + place * width * 4, dz))
         if k > 0:
             point_at_rows(offsets[k - 1], count, kept, before_rows[filled:])
         else:

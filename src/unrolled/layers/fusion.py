@@ -143,52 +143,12 @@ def _start(layer: Any, batch: int) -> tuple[Tensor, ...]:
     return tuple(state) if isinstance(state, (list, tuple)) else (state,)
 
 
-def _run_prefix(
-    kernel: str,
-    weights: tuple[Tensor, ...],
-    states: tuple[Tensor, ...],
-    first: Tensor,
-    edge: int,
-    num: Tensor,
-    time: int,
-) -> tuple[Tensor, ...]:
-    """The states of every sequence after its first ``num`` steps, whose inputs repeat.
-
-    Args:
-        kernel: as the kernels are named.
-        weights: the kernel's.
-        states: zeros, each (batch, units): where every sequence starts.
-        first: inputs of the steps up to ``edge``, which is repeated from there on: (edge + 1, features) when
-            all sequences share them, else (edge + 1) × batch rows, step by step.
-        edge: the step whose inputs repeat.
-        num: int32, (batch,); steps of each sequence, at most ``time``.
-        time: the most steps there can be.
-    """
-    import jax.numpy as jnp
-
-    from unrolled.kernels.flags import EVERY_CELL
-    from unrolled.kernels.recurrent import Lookup, mode, run
-
-    batch = states[0].shape[0]
-    steps = jnp.arange(time)
-    tokens = jnp.minimum(steps, edge)[None]
-    if first.shape[0] == edge + 1:
-        # One sequence stands for all; each takes over the state that it had after so many steps.
-        flags = mode(every_output=True, backwards=False) | (EVERY_CELL if len(states) == 2 else 0)
-        start = tuple(state[:1] for state in states)
-        _, every = run(kernel, flags, first, weights, start, (steps < num.max())[None], Lookup(tokens, None))
-        paths = [jnp.concatenate([zero, path[0]]) for zero, path in zip(start, every, strict=True)]
-        return tuple(path[num] for path in paths)
-    rows = tokens * batch + jnp.arange(batch)[:, None]
-    flags = mode(every_output=False, backwards=False)
-    return run(kernel, flags, first, weights, states, steps < num[:, None], Lookup(rows, None))[0]
-
-
 def _read_tokens(embedding: Any, layer: Any, tokens: Tensor, training: bool) -> Tensor:
     """What the recurrent layer answers over the embedding of ``tokens``, int32 (batch, time)."""
     import jax.numpy as jnp
 
     from unrolled.kernels.recurrent import Lookup, mode, run
+    from unrolled.kernels.repeated import KERNELS, repeat
 
     table = keras.ops.convert_to_tensor(embedding.embeddings)
     tokens = tokens.astype("int32")
@@ -199,13 +159,13 @@ def _read_tokens(embedding: Any, layer: Any, tokens: Tensor, training: bool) -> 
     every = layer.return_sequences
     if embedding.mask_zero:
         real = tokens != 0
-    elif every:
+    elif every or kernel not in KERNELS:
         real = jnp.ones(tokens.shape, bool)
     else:
         num_pads = jnp.where((tokens != 0).any(1), (tokens != 0).argmax(1), time)
         real = jnp.arange(time) >= num_pads[:, None]
         first = table[:1] if factors is None else table[:1] * factors
-        states = _run_prefix(kernel, weights, states, first, 0, num_pads, time)
+        states = repeat(kernel, first[:, None], weights, num_pads, time)
     flags = mode(every_output=every, backwards=False)
     last, outputs = run(kernel, flags, table, weights, states, real, Lookup(tokens, factors))
     if not every:
@@ -222,6 +182,7 @@ def _read_phrases(parts: list[Any], tokens: Tensor, training: bool) -> Tensor:
     import jax.numpy as jnp
 
     from unrolled.kernels.recurrent import mode, run
+    from unrolled.kernels.repeated import KERNELS, repeat
 
     embedding, convolution, pooling, layer = parts
     front = parts[:3]
@@ -232,20 +193,19 @@ def _read_phrases(parts: list[Any], tokens: Tensor, training: bool) -> Tensor:
     factors = _draw_factors(layer, batch, features, training)
     if factors is not None:
         phrases = phrases * factors[:, None, :]
-    # A pooled step is padding through and through if no word stands in reach of its windows.
-    reach, size = convolution.kernel_size[0] // 2, pooling.pool_size[0]
-    real = tokens != 0
-    num_pads = jnp.where(real.any(1), real.argmax(1), tokens.shape[1])
-    prefix = jnp.clip((num_pads - reach) // size, 0, time)
-    # The first steps see the sequence's edge; after them all windows of padding are alike.
-    edge = min(-(-reach // size), time - 1)
-    longest = prefix.argmax()
-    if factors is None:
-        first = phrases[longest, : edge + 1]
-    else:
-        first = jnp.swapaxes(phrases[:, : edge + 1], 0, 1).reshape(-1, features)
-        prefix = jnp.where(prefix > edge, prefix, 0)
-    states = _run_prefix(kernel, weights, _start(layer, batch), first, edge, prefix, time)
+    states, prefix = _start(layer, batch), jnp.zeros(batch, "int32")
+    if kernel in KERNELS:
+        # A pooled step is padding through and through if no word stands in reach of its windows.
+        reach, size = convolution.kernel_size[0] // 2, pooling.pool_size[0]
+        real = tokens != 0
+        num_pads = jnp.where(real.any(1), real.argmax(1), tokens.shape[1])
+        prefix = jnp.clip((num_pads - reach) // size, 0, time)
+        # The first steps see the sequence's edge; after them all windows of padding are alike.
+        edge = min(-(-reach // size), time - 1)
+        first = phrases[:, : edge + 1]
+        if factors is None:
+            first = first[prefix.argmax()][None]
+        states = repeat(kernel, first, weights, prefix, time)
     own = jnp.arange(time) >= prefix[:, None]
     flags = mode(every_output=False, backwards=False)
     last, _ = run(kernel, flags, phrases, weights, states, own)

@@ -1,0 +1,85 @@
+"""The SimpleRNN over an input that no longer changes: ``h' = tanh(z + h U)``.
+
+Kept for the backward pass per step: h' and h.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unrolled.kernels.activations import tanh
+from unrolled.kernels.bridge import address_of
+from unrolled.kernels.compiled import compiled
+from unrolled.kernels.lanes import Lanes, elementwise
+from unrolled.kernels.products import add_product, start_of, zero_rows
+from unrolled.kernels.repeat import make_backward, make_forward
+from unrolled.kernels.simple_rnn import step, step_gradient
+from unrolled.kernels.tasks import entry
+from unrolled.types import FloatArray, LongArray
+
+KEPT = 2
+
+
+def _keep(z: Lanes, h: Lanes) -> tuple[Lanes, ...]:
+    after = tanh(z)
+    return after, h, after
+
+
+_step = elementwise("simple_rnn_repeat", _keep, 2)
+
+
+@compiled
+def _advance(
+    count: int,
+    units: int,
+    z: FloatArray,
+    q: FloatArray,
+    packed: FloatArray,
+    h_rows: LongArray,
+    h: FloatArray,
+    c: FloatArray,
+    kept: int,
+) -> None:
+    add_product(count, h_rows, packed, z)
+    gate = units * 4
+    for place in range(count):
+        zp, hp = start_of(z) + place * z.shape[1] * 4, h_rows[place]
+        if kept:
+            at = kept + place * KEPT * gate
+            _step(units, (zp, hp, at, at + gate, hp))
+        else:
+            step(units, (zp, hp))
+
+
+@compiled
+def _retreat(
+    count: int,
+    units: int,
+    packed: FloatArray,
+    kept_rows: LongArray,
+    d_z_rows: LongArray,
+    d_q_rows: LongArray,
+    d_h: FloatArray,
+    d_c: FloatArray,
+) -> None:
+    for place in range(count):
+        dh = start_of(d_h) + place * d_h.shape[1] * 4
+        step_gradient(units, (kept_rows[place], dh, d_z_rows[place]))
+    zero_rows(count, d_h)
+    add_product(count, d_q_rows, packed, d_h)
+
+
+forward = make_forward(kept=KEPT, has_cell=False, apart=False, advance=_advance)
+backward = make_backward(kept=KEPT, has_cell=False, apart=False, retreat=_retreat)
+_enter_forward = entry("simple_rnn_repeat_forward", forward)
+_enter_backward = entry("simple_rnn_repeat_backward", backward)
+
+
+def handle_forward(frame: Any) -> int:
+    """XLA's entry to the forward pass; compiled and cached by :mod:`unrolled.kernels.programs`."""
+    return _enter_forward(address_of(frame))
+
+
+def handle_backward(frame: Any) -> int:
+    """XLA's entry to the gradient; compiled and cached by :mod:`unrolled.kernels.programs`."""
+    return _enter_backward(address_of(frame))
