@@ -8,7 +8,8 @@ from unrolled.kernels.bridge import address_of
 from unrolled.kernels.compiled import compiled
 from unrolled.kernels.gru import KEPT, step, step_alone, step_gradient
 from unrolled.kernels.products import add_product, start_of
-from unrolled.kernels.repeat import make_backward, make_forward
+from unrolled.kernels.repeat import make_forward
+from unrolled.kernels.repeat_back import make_backward
 from unrolled.kernels.tasks import entry
 from unrolled.types import FloatArray, LongArray
 
@@ -23,7 +24,7 @@ def _advance(
     h_rows: LongArray,
     h: FloatArray,
     c: FloatArray,
-    kept: int,
+    kept_rows: LongArray,
 ) -> None:
     add_product(count, h_rows, packed, q)
     gate = units * 4
@@ -31,8 +32,8 @@ def _advance(
         ap, qp = start_of(z) + place * z.shape[1] * 4, start_of(q) + place * q.shape[1] * 4
         hp = h_rows[place]
         sources = (ap, ap + gate, ap + 2 * gate, qp, qp + gate, qp + 2 * gate, hp)
-        if kept:
-            at = kept + place * KEPT * gate
+        if kept_rows.size:
+            at = kept_rows[place]
             step(units, sources + (at, at + gate, at + 2 * gate, at + 3 * gate, at + 4 * gate, hp))  # noqa: RUF005
         else:
             step_alone(units, sources + (hp,))  # noqa: RUF005

@@ -12,7 +12,8 @@ from unrolled.kernels.compiled import compiled
 from unrolled.kernels.lanes import Lanes, elementwise
 from unrolled.kernels.lstm import cell, cell_alone, cell_gradient
 from unrolled.kernels.products import add_product, start_of, zero_rows
-from unrolled.kernels.repeat import make_backward, make_forward
+from unrolled.kernels.repeat import make_forward
+from unrolled.kernels.repeat_back import make_backward
 from unrolled.kernels.tasks import entry
 from unrolled.types import FloatArray, LongArray
 
@@ -43,14 +44,14 @@ def _advance(
     h_rows: LongArray,
     h: FloatArray,
     c: FloatArray,
-    kept: int,
+    kept_rows: LongArray,
 ) -> None:
     add_product(count, h_rows, packed, z)
     gate = units * 4
     for place in range(count):
         zi, hp, cp = start_of(z) + place * z.shape[1] * 4, h_rows[place], start_of(c) + place * gate
-        if kept:
-            i = kept + place * KEPT * gate
+        if kept_rows.size:
+            i = kept_rows[place]
             sources = (zi, zi + gate, zi + 2 * gate, zi + 3 * gate, cp, hp)
             targets = (i, i + gate, i + 2 * gate, i + 3 * gate, i + 4 * gate, i + 5 * gate, cp, hp)
             _step(units, sources + targets)

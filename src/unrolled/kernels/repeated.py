@@ -67,8 +67,8 @@ def _forward(
     roles = [ROLE_ROWS] * len(results)
     if flags & KEEP:
         kept = import_module(f"unrolled.kernels.{kernel}_repeat").KEPT
-        results += [(products.shape[0] * most, kept * units), (1,)]
-        roles += [ROLE_ROWS, ROLE_PART]
+        results += [(products.shape[0] * most, kept * units), (products.shape[0], 1)]
+        roles += [ROLE_ROWS, ROLE_ROWS]
     return call(
         f"{kernel}_repeat_forward",
         flags,
@@ -96,7 +96,7 @@ def _backward(kernel: str, most: int, saved: Any, gradients: Arrays) -> tuple[An
         (recurrent, num, kept, taken, *gradients),
         [products.shape, recurrent.shape, bias.shape],
         parts=parts,
-        argument_roles=[ROLE_WHOLE, ROLE_ROWS, ROLE_ROWS, ROLE_PART, *[ROLE_ROWS] * len(gradients)],
+        argument_roles=[ROLE_WHOLE, ROLE_ROWS, ROLE_ROWS, ROLE_ROWS, *[ROLE_ROWS] * len(gradients)],
         result_roles=[ROLE_ROWS, ROLE_PART, ROLE_PART],
     )
     return d_products, total(d_recurrent, parts), total(d_bias, parts), np.zeros(num.shape, jax.dtypes.float0)

@@ -12,7 +12,8 @@ from unrolled.kernels.bridge import address_of
 from unrolled.kernels.compiled import compiled
 from unrolled.kernels.lanes import Lanes, elementwise
 from unrolled.kernels.products import add_product, start_of, zero_rows
-from unrolled.kernels.repeat import make_backward, make_forward
+from unrolled.kernels.repeat import make_forward
+from unrolled.kernels.repeat_back import make_backward
 from unrolled.kernels.simple_rnn import step, step_gradient
 from unrolled.kernels.tasks import entry
 from unrolled.types import FloatArray, LongArray
@@ -38,14 +39,14 @@ def _advance(
     h_rows: LongArray,
     h: FloatArray,
     c: FloatArray,
-    kept: int,
+    kept_rows: LongArray,
 ) -> None:
     add_product(count, h_rows, packed, z)
     gate = units * 4
     for place in range(count):
         zp, hp = start_of(z) + place * z.shape[1] * 4, h_rows[place]
-        if kept:
-            at = kept + place * KEPT * gate
+        if kept_rows.size:
+            at = kept_rows[place]
             _step(units, (zp, hp, at, at + gate, hp))
         else:
             step(units, (zp, hp))
