@@ -25,6 +25,7 @@ class Trainer:
     def start(self, job: str, helped: bool) -> dict[str, Any]:
         """Builds the network and compiles it for every padded length; then it has the job's weights."""
         from unrolled.training.batching import Batcher
+        from unrolled.training.memory import give_back_freed_memory
 
         self._load(job)
         facts = self.job.facts
@@ -34,6 +35,7 @@ class Trainer:
             state = self._first_state()
             _, loss, _ = self.network.step(state, self.batcher.blank(self.split, length))
             float(loss)
+        give_back_freed_memory()
         self.state = self._first_state()
         return {"note": ""}
 
@@ -44,9 +46,9 @@ class Trainer:
         begun = time.perf_counter()
         for number in range(self.job.num_batches):
             batch = self.batcher.batch(self.split, np.asarray(self.job.rows(number)))
-            self.state, loss, _ = self.network.step(self.state, batch)
             if pending is not None:
                 losses.append(float(pending))
+            self.state, loss, _ = self.network.step(self.state, batch)
             pending = loss
         losses.append(float(pending))  # type: ignore[arg-type]
         return {"seconds": time.perf_counter() - begun, "losses": losses}

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import IO, Any
 
 from unrolled.errors import MachineError
-from unrolled.training.scheduler import KEPT_MEMORY, worker_environment
+from unrolled.training.memory import KEPT_MEMORY
+from unrolled.training.scheduler import worker_environment
 
 #: What fixes thread counts; peers run without it, as their libraries choose.
 THREAD_VARIABLES = (

@@ -261,9 +261,7 @@ def row_of(row: int, matrix: FloatArray) -> int:
 
 
 @compiled
-def _enter_all(
-    step: int, entered: int, plan: Repeats, back: Back, d_h: FloatArray, d_c: FloatArray
-) -> int:
+def _enter_all(step: int, entered: int, plan: Repeats, back: Back, d_h: FloatArray, d_c: FloatArray) -> int:
     """Adds the gradients of the sequences that end with a step to the state they share; how many have."""
     while entered < plan.order.size and plan.counts[plan.order[entered]] == step:
         _enter(0, plan.order[entered], back, d_h, d_c)

@@ -12,7 +12,8 @@ import numpy as np
 
 from unrolled.models import ModelSpec
 from unrolled.models.linear import LinearSpec, fit_linear
-from unrolled.training.finish import measure_latency, peak_memory_bytes, write_predictions, write_weights
+from unrolled.training.finish import measure_latency, write_predictions, write_weights
+from unrolled.training.memory import peak_memory_bytes
 from unrolled.training.network import score
 from unrolled.training.record import Epoch, RunPlan, RunRecord, write_history
 from unrolled.types import EncodedDataset

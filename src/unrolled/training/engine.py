@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from unrolled.models import ModelSpec
 from unrolled.training.batching import Batcher, padded_lengths
 from unrolled.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from unrolled.training.memory import give_back_freed_memory
 from unrolled.training.network import Network, State, score
 from unrolled.training.record import Epoch, write_history
 from unrolled.training.settings import TrainingSettings, balanced_weights
@@ -142,6 +143,7 @@ class Engine:
             _, loss, _ = self.network.step(self.network.initial_state(), self.batcher.blank(train, length))
             self.network.probabilities(self.state, self.reader.blank(train, length).tokens)
             float(loss)
+        give_back_freed_memory()
         self.compile_seconds = time.perf_counter() - start
         self.report({"event": "compiled", "seconds": self.compile_seconds})
 
@@ -152,10 +154,11 @@ class Engine:
         clock = saved = time.perf_counter()
         pending: tuple[Any, Any, int] | None = None
         for rows in batches[progress.step :]:
+            # Made while the step before is computed. That one then ends before the next begins: two at once
+            # would take their memory twice, and gain nothing where one step keeps all cores busy.
             batch = self.batcher.batch(self.data.train, rows)
-            self.state, loss, right = self.network.step(self.state, batch)
-            # Read the step before this one, so that reading never leaves the processor waiting.
             self._account(pending)
+            self.state, loss, right = self.network.step(self.state, batch)
             pending = (loss, right, len(rows))
             progress.step += 1
             now = time.perf_counter()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import resource
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -52,10 +50,3 @@ def measure_latency(call: Callable[[int], object], count: int) -> Latency:
         times.append((time.perf_counter() - start) * 1e3)
     p50, p95 = np.quantile(times[WARM_UP_CALLS:], (0.5, 0.95))
     return Latency(p50=float(p50), p95=float(p95))
-
-
-def peak_memory_bytes() -> int:
-    """The most memory this process has held in RAM since it started."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts kilobytes, macOS bytes.
-    return int(peak) if sys.platform == "darwin" else int(peak) * 1024

@@ -11,7 +11,8 @@ import numpy as np
 from unrolled.models import ModelSpec
 from unrolled.training.checkpoint import drop_checkpoints
 from unrolled.training.engine import DivergedError, Engine, Trained
-from unrolled.training.finish import measure_latency, peak_memory_bytes, write_predictions, write_weights
+from unrolled.training.finish import measure_latency, write_predictions, write_weights
+from unrolled.training.memory import peak_memory_bytes
 from unrolled.training.network import score
 from unrolled.training.record import Latency, RunPlan, RunRecord, read_history, write_history
 from unrolled.types import EncodedDataset

@@ -16,22 +16,12 @@ from typing import Any
 
 from unrolled.cache import cache_folder
 from unrolled.errors import MachineError
+from unrolled.training.memory import KEPT_MEMORY
 from unrolled.training.record import LOG, RECORD, RunPlan, write_model
 from unrolled.training.worker import STOPPED_STATUS, failed_record
 
 # A worker that was asked to stop saves its state within one training step; this is far beyond that.
 STOP_SECONDS = 10.0
-
-
-# For glibc, read once, when a process starts, and unknown elsewhere: what is freed stays in the one heap, up
-# to 32 GiB. XLA allocates what a step needs anew at every step; given back and mapped again, its pages would
-# have to be emptied and touched for the first time each time, and two threads that do so wait for each other
-# in the kernel. Huge pages on top of that cost more than they bring: single steps wait until one is found.
-KEPT_MEMORY = (
-    "glibc.malloc.mmap_threshold=34359738368",
-    "glibc.malloc.trim_threshold=34359738368",
-    "glibc.malloc.arena_max=1",
-)
 
 
 def worker_environment(environment: Mapping[str, str], threads: int = 1) -> dict[str, str]:
