@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -44,24 +47,67 @@ def _caching_in(directory: Path) -> Iterator[None]:
         config.CACHE_DIR = before
 
 
+def _directions(kernel: str) -> dict[str, Any]:
+    """What XLA calls of a kernel, by direction."""
+    module = import_module(f"unrolled.kernels.{kernel}")
+    found = {name: getattr(module, f"handle_{name}", None) for name in ("forward", "backward")}
+    return {name: handler for name, handler in found.items() if handler is not None}
+
+
+def _compile(handler: Any) -> Any:
+    """The C callback of a handler, from disk where it has been compiled before."""
+    from numba import cfunc, types
+
+    with _caching_in(cache_directory()):
+        return cfunc(types.intp(types.voidptr), cache=True, error_model="numpy")(handler)
+
+
+def _is_compiled(kernel: str) -> bool:
+    found = cache_directory()
+    return all(list(found.glob(f"**/{kernel}.handle_{name}-*.nbi")) for name in _directions(kernel))
+
+
 @cache
 def _register(kernel: str) -> tuple[Any, ...]:
     """Compiles or loads one kernel and registers it; the callbacks, which must outlive every program."""
-    from numba import cfunc, types
-
     from unrolled.kernels import bridge
 
-    module = import_module(f"unrolled.kernels.{kernel}")
     callbacks = []
-    with _caching_in(cache_directory()):
-        for direction in ("forward", "backward"):
-            handler = getattr(module, f"handle_{direction}", None)
-            if handler is None:
-                continue
-            callback = cfunc(types.intp(types.voidptr), cache=True, error_model="numpy")(handler)
-            bridge.register(f"unrolled_{kernel}_{direction}", callback.address)
-            callbacks.append(callback)
+    for name, handler in _directions(kernel).items():
+        callback = _compile(handler)
+        bridge.register(f"unrolled_{kernel}_{name}", callback.address)
+        callbacks.append(callback)
     return tuple(callbacks)
+
+
+_asked_for: list[str] | None = None
+
+
+@contextmanager
+def only_asking() -> Iterator[list[str]]:
+    """Has :func:`load` note the names of kernels instead: what a program needs that is only traced inside."""
+    global _asked_for
+    _asked_for = []
+    try:
+        yield _asked_for
+    finally:
+        _asked_for = None
+
+
+def compile_aside(kernels: Iterable[str]) -> None:
+    """Compiles the kernels that are not on disk yet, in a process of its own that leaves them there.
+
+    Compiling takes hundreds of megabytes that a process that trains would not get rid of again. Where no
+    process can be started, or nothing can be left on disk, :func:`load` compiles by itself.
+    """
+    missing = [kernel for kernel in dict.fromkeys(kernels) if not _is_compiled(kernel)]
+    if not missing or not sys.executable:
+        return
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with suppress(OSError):
+        subprocess.run(
+            [sys.executable, "-m", __name__, *missing], env=environment, capture_output=True, check=False
+        )
 
 
 @cache
@@ -81,4 +127,13 @@ def unavailable_because() -> str | None:
 
 def load(kernel: str) -> None:
     """Makes the custom-call targets of ``kernel`` ("lstm", …) available; at once after the first time."""
-    _register(kernel)
+    if _asked_for is not None:
+        _asked_for.append(kernel)
+    else:
+        _register(kernel)
+
+
+if __name__ == "__main__":
+    for kernel in sys.argv[1:]:
+        for handler in _directions(kernel).values():
+            _compile(handler)

@@ -139,6 +139,8 @@ class Engine:
         """Compiles training and prediction for every padded length, on a state that is thrown away."""
         start = time.perf_counter()
         train = self.data.train
+        shortest = self.batcher.blank(train, self.batcher.lengths[0])
+        self.network.compile_kernels(self.network.initial_state(), shortest)
         for length in self.batcher.lengths:
             _, loss, _ = self.network.step(self.network.initial_state(), self.batcher.blank(train, length))
             self.network.probabilities(self.state, self.reader.blank(train, length).tokens)

@@ -101,6 +101,17 @@ class Network:
         )
         return State(*parts), loss, right
 
+    def compile_kernels(self, state: State, batch: SequenceBatch) -> None:
+        """Has the kernels of a step compiled by another process, if any is missing on this machine."""
+        import jax
+
+        from unrolled.kernels import programs
+
+        given = (state.trainable, state.fixed, state.optimizer, batch.tokens, batch.labels, batch.weights)
+        with programs.only_asking() as names:
+            jax.eval_shape(self._train_step, *given)
+        programs.compile_aside(names)
+
     def predict(self, state: State, split: EncodedSplit, batcher: Batcher) -> FloatArray:
         """Class probabilities for every item of a split, float32, shape (items, classes)."""
         found = np.empty((len(split), self.spec.classes), np.float32)
