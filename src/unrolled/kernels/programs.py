@@ -58,8 +58,29 @@ def _compile(handler: Any) -> Any:
     """The C callback of a handler, from disk where it has been compiled before."""
     from numba import cfunc, types
 
+    provide_products()
     with _caching_in(cache_directory()):
         return cfunc(types.intp(types.voidptr), cache=True, error_model="numpy")(handler)
+
+
+@cache
+def provide_products() -> tuple[Any, ...]:
+    """Makes the products known to whatever is compiled or loaded later; what must outlive it."""
+    from llvmlite import binding
+    from numba import cfunc, types
+
+    from unrolled.kernels import tiles
+
+    made = []
+    for symbol, handler, count in (
+        (tiles.ROWS_SYMBOL, tiles.handle_rows, tiles.ROWS_ARGUMENTS),
+        (tiles.TERMS_SYMBOL, tiles.handle_terms, tiles.TERMS_ARGUMENTS),
+    ):
+        with _caching_in(cache_directory()):
+            product = cfunc(types.void(*[types.int64] * count), cache=True, error_model="numpy")(handler)
+        binding.add_symbol(symbol, product.address)
+        made.append(product)
+    return tuple(made)
 
 
 def _is_compiled(kernel: str) -> bool:

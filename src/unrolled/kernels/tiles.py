@@ -35,6 +35,9 @@ WIDEST = 8
 # The height for what is left over of a product over terms that are rows in memory.
 SHORT = 3 if WIDTH == 8 else 4
 _BYTES = 4
+# Numbers that the two products are called with.
+ROWS_ARGUMENTS, TERMS_ARGUMENTS = 9, 8
+ROWS_SYMBOL, TERMS_SYMBOL = "unrolled_multiply_rows", "unrolled_multiply_terms"
 
 
 def _widths(height: int, *, transposed: bool) -> tuple[int, ...]:
@@ -157,24 +160,11 @@ _terms_tile = _tile_of((TALLEST, SHORT, 1), transposed=True)
 
 
 @compiled
-def multiply_rows(
-    count: int, rows: int, b: int, strides: tuple[int, int], c: int, pitch: int, shape: tuple[int, int]
+def _multiply_rows(
+    count: int, rows: int, b: int, b_stride: int, b_hop: int, c: int, pitch: int, terms: int, columns: int
 ) -> None:
-    """``c[:count] += a @ b``.
-
-    Args:
-        count: rows of a.
-        rows: address of the addresses of the rows of a.
-        b: address of b.
-        strides: floats from term to term of b, and from one vector of its columns to the next.
-        c: address of c.
-        pitch: floats from row to row of c.
-        shape: of b: terms, and columns in whole vectors.
-    """
     if count == 0:
         return
-    terms, columns = shape
-    b_stride, b_hop = strides
     vectors = columns // WIDTH
     groups = (count + TALLEST - 1) // TALLEST
     low, more = count // groups, count % groups
@@ -193,34 +183,18 @@ def multiply_rows(
         at = 0
         for group in range(groups):
             height = low + (1 if group < more else 0)
-            _rows_tile(
-                height,
-                wide,
-                rows + at * 8,
-                0,
-                panel,
-                b_stride,
-                b_hop,
-                out + at * pitch * _BYTES,
-                pitch,
-                terms,
-            )
+            own, target = rows + at * 8, out + at * pitch * _BYTES
+            _rows_tile(height, wide, own, 0, panel, b_stride, b_hop, target, pitch, terms)
             at += height
         column += wide
 
 
 @compiled
-def multiply_terms(
-    terms: int, rows: int, b: int, b_pitch: int, c: int, c_pitch: int, shape: tuple[int, int]
+def _multiply_terms(
+    terms: int, rows: int, b: int, b_pitch: int, c: int, c_pitch: int, count: int, columns: int
 ) -> None:
-    """``c += a.T @ b[:terms]``, a by the addresses of its rows, which stand at the address ``rows``.
-
-    ``shape`` is that of c: the columns of a, and columns of b in whole vectors; pitches are floats from row
-    to row.
-    """
     if terms == 0:
         return
-    count, columns = shape
     vectors = columns // WIDTH
     for column in range(0, vectors, 2):
         wide = 2 if column + 1 < vectors else 1
@@ -236,3 +210,91 @@ def multiply_terms(
                 height, wide, rows, at, panel, b_pitch, WIDTH, out + at * c_pitch * _BYTES, c_pitch, terms
             )
             at += height
+
+
+def handle_rows(
+    count: int, rows: int, b: int, b_stride: int, b_hop: int, c: int, pitch: int, terms: int, columns: int
+) -> None:
+    """``c[:count] += a @ b``; compiled and cached by :mod:`unrolled.kernels.programs`."""
+    _multiply_rows(count, rows, b, b_stride, b_hop, c, pitch, terms, columns)
+
+
+def handle_terms(
+    terms: int, rows: int, b: int, b_pitch: int, c: int, c_pitch: int, count: int, columns: int
+) -> None:
+    """``c += a.T @ b[:terms]``; compiled and cached by :mod:`unrolled.kernels.programs`."""
+    _multiply_terms(terms, rows, b, b_pitch, c, c_pitch, count, columns)
+
+
+def _outside(symbol: str, num_arguments: int) -> Any:
+    """Calls a function of int64 numbers that stands outside the module, by its name.
+
+    Inlined, or merely linked, the tiles would be optimised anew in every function that leads to them, and
+    most of the first compilation would be spent on that.
+    """
+
+    def codegen(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
+        from unrolled.kernels import programs
+
+        programs.provide_products()
+        function = builder.module.globals.get(symbol)
+        if function is None:
+            kind = ir.FunctionType(ir.VoidType(), [INT64] * num_arguments)
+            function = ir.Function(builder.module, kind, symbol)
+        builder.call(function, arguments)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * num_arguments), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _call_rows(
+    _typing: Any,
+    count: Any,
+    rows: Any,
+    b: Any,
+    b_stride: Any,
+    b_hop: Any,
+    c: Any,
+    pitch: Any,
+    terms: Any,
+    columns: Any,
+) -> Any:
+    return _outside(ROWS_SYMBOL, ROWS_ARGUMENTS)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _call_terms(
+    _typing: Any, terms: Any, rows: Any, b: Any, b_pitch: Any, c: Any, c_pitch: Any, count: Any, columns: Any
+) -> Any:
+    return _outside(TERMS_SYMBOL, TERMS_ARGUMENTS)
+
+
+@compiled
+def multiply_rows(
+    count: int, rows: int, b: int, strides: tuple[int, int], c: int, pitch: int, shape: tuple[int, int]
+) -> None:
+    """``c[:count] += a @ b``.
+
+    Args:
+        count: rows of a.
+        rows: address of the addresses of the rows of a.
+        b: address of b.
+        strides: floats from term to term of b, and from one vector of its columns to the next.
+        c: address of c.
+        pitch: floats from row to row of c.
+        shape: of b: terms, and columns in whole vectors.
+    """
+    _call_rows(count, rows, b, strides[0], strides[1], c, pitch, shape[0], shape[1])
+
+
+@compiled
+def multiply_terms(
+    terms: int, rows: int, b: int, b_pitch: int, c: int, c_pitch: int, shape: tuple[int, int]
+) -> None:
+    """``c += a.T @ b[:terms]``, a by the addresses of its rows, which stand at the address ``rows``.
+
+    ``shape`` is that of c: the columns of a, and columns of b in whole vectors; pitches are floats from row
+    to row.
+    """
+    _call_terms(terms, rows, b, b_pitch, c, c_pitch, shape[0], shape[1])
