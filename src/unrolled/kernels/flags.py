@@ -7,8 +7,6 @@ KEEP = 4
 # multiplies every row by factors of its sequence (input dropout).
 FOLDED = 8
 SCALED = 16
-# LSTM alone: the cell states of every step as well; only together with EVERY_OUTPUT.
-EVERY_CELL = 32
 # Convolution: relu after it (otherwise nothing), padding that is masked (otherwise a word); the eight bits
 # from SIZE_SHIFT on hold the steps of a pooling window.
 RELU = 64

@@ -45,6 +45,7 @@ from unrolled.kernels.schedule import (
     put_rows,
     spread_before_start,
     spread_outputs,
+    start_of_kept,
     take_rows,
 )
 from unrolled.kernels.sources import (
@@ -122,6 +123,7 @@ def forward(frame: int) -> None:
     if every:
         spread_before_start(h_start, plan, outputs)
     gate = units * 4
+    kept_start = start_of_kept(plan, kept) if keep else 0
     for k in range(active.size - 1):
         count = active[k]
         put_projections(k, source, plan, distinct, projected, packed_kernel, bias, scratch, rows, a)
@@ -132,7 +134,7 @@ def forward(frame: int) -> None:
             hp = h_rows[place]
             sources = (ap, ap + gate, ap + 2 * gate, qp, qp + gate, qp + 2 * gate, hp)
             if keep:
-                z = start_of(kept) + (offsets[k] + place) * KEPT * gate
+                z = kept_start + (offsets[k] + place) * KEPT * gate
                 targets = (z, z + gate, z + 2 * gate, z + 3 * gate, z + 4 * gate, hp)
                 step(units, sources + targets)
             else:
@@ -181,14 +183,14 @@ def backward(frame: int) -> None:
     point_at_rows(0, room, d_q, d_q_rows)
     d_bias[:] = 0
     d_recurrent_bias[:] = 0
-    gate = units * 4
+    gate, kept_start = units * 4, start_of_kept(plan, kept)
     filled = 0
     for k in range(active.size - 2, -1, -1):
         count = active[k]
         if every:
             gather_output_gradients(k, d_outputs, plan, d_h)
         for place in range(count):
-            z = start_of(kept) + (offsets[k] + place) * KEPT * gate
+            z = kept_start + (offsets[k] + place) * KEPT * gate
             da, dq = d_a_rows[filled + place], d_q_rows[filled + place]
             dh = start_of(d_h) + place * d_h.shape[1] * 4
             sources = (z, z + gate, z + 2 * gate, z + 3 * gate, z + 4 * gate, dh)

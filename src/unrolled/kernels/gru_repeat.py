@@ -6,8 +6,8 @@ from typing import Any
 
 from unrolled.kernels.bridge import address_of
 from unrolled.kernels.compiled import compiled
-from unrolled.kernels.gru import KEPT, step, step_alone, step_gradient
-from unrolled.kernels.products import add_product, start_of
+from unrolled.kernels.gru import step, step_alone, step_gradient
+from unrolled.kernels.products import add_product, copy_row, start_of
 from unrolled.kernels.repeat import make_forward
 from unrolled.kernels.repeat_back import make_backward
 from unrolled.kernels.tasks import entry
@@ -45,6 +45,8 @@ def _retreat(
     units: int,
     packed: FloatArray,
     kept_rows: LongArray,
+    previous_rows: LongArray,
+    before_rows: LongArray,
     d_z_rows: LongArray,
     d_q_rows: LongArray,
     d_h: FloatArray,
@@ -55,12 +57,13 @@ def _retreat(
         z, da, dq = kept_rows[place], d_z_rows[place], d_q_rows[place]
         dh = start_of(d_h) + place * d_h.shape[1] * 4
         sources = (z, z + gate, z + 2 * gate, z + 3 * gate, z + 4 * gate, dh)
+        copy_row(units, (z + 4 * gate, before_rows[place]))
         step_gradient(units, sources + (da, da + gate, da + 2 * gate, dq, dq + gate, dq + 2 * gate, dh))  # noqa: RUF005
     add_product(count, d_q_rows, packed, d_h)
 
 
-forward = make_forward(kept=KEPT, has_cell=False, apart=True, advance=_advance)
-backward = make_backward(kept=KEPT, has_cell=False, apart=True, retreat=_retreat)
+forward = make_forward(has_cell=False, apart=True, advance=_advance)
+backward = make_backward(has_cell=False, apart=True, retreat=_retreat)
 _enter_forward = entry("gru_repeat_forward", forward)
 _enter_backward = entry("gru_repeat_backward", backward)
 

@@ -46,6 +46,7 @@ from unrolled.kernels.schedule import (
     put_rows,
     spread_before_start,
     spread_outputs,
+    start_of_kept,
     take_rows,
 )
 from unrolled.kernels.sources import (
@@ -139,7 +140,7 @@ def forward(frame: int) -> None:
         zero_rows(count, q)
         zero_rows(count, q_h)
         add_product(count, h_rows, packed_gates, q)
-        store = start_of(kept) + offsets[k] * KEPT * gate if keep else start_of(unkept)
+        store = start_of_kept(plan, kept) + offsets[k] * KEPT * gate if keep else start_of(unkept)
         for place in range(count):
             ap, qp = start_of(a) + place * a.shape[1] * 4, start_of(q) + place * q.shape[1] * 4
             z = store + place * KEPT * gate
@@ -206,14 +207,14 @@ def backward(frame: int) -> None:
     point_at_rows(0, room, d_g, d_g_rows)
     d_bias[:] = 0
     d_recurrent_bias[:] = 0
-    gate = units * 4
+    gate, kept_start = units * 4, start_of_kept(plan, kept)
     filled = 0
     for k in range(active.size - 2, -1, -1):
         count = active[k]
         if every:
             gather_output_gradients(k, d_outputs, plan, d_h)
         for place in range(count):
-            z = start_of(kept) + (offsets[k] + place) * KEPT * gate
+            z = kept_start + (offsets[k] + place) * KEPT * gate
             da, dh = d_a_rows[filled + place], start_of(d_h) + place * d_h.shape[1] * 4
             targets = (da, d_q_rows[filled + place], da + 2 * gate, d_g_rows[filled + place], dh)
             _candidate_back(units, (z, z + 2 * gate, z + 4 * gate, dh) + targets)  # noqa: RUF005
@@ -221,7 +222,7 @@ def backward(frame: int) -> None:
         zero_rows(count, d_reset)
         add_product(count, d_g_rows[filled:], packed_candidate, d_reset)
         for place in range(count):
-            z = start_of(kept) + (offsets[k] + place) * KEPT * gate
+            z = kept_start + (offsets[k] + place) * KEPT * gate
             da, dh = d_a_rows[filled + place], start_of(d_h) + place * d_h.shape[1] * 4
             sources = (z + gate, z + 4 * gate, start_of(d_reset) + place * d_reset.shape[1] * 4, dh)
             _gates_back(units, sources + (da + gate, d_q_rows[filled + place] + gate, dh))  # noqa: RUF005

@@ -24,7 +24,7 @@ from unrolled.kernels.bridge import (
     result,
 )
 from unrolled.kernels.compiled import compiled
-from unrolled.kernels.flags import BACKWARDS, EVERY_CELL, EVERY_OUTPUT, KEEP
+from unrolled.kernels.flags import BACKWARDS, EVERY_OUTPUT, KEEP
 from unrolled.kernels.lanes import Lanes, elementwise
 from unrolled.kernels.products import (
     CHUNK,
@@ -45,6 +45,7 @@ from unrolled.kernels.schedule import (
     put_rows,
     spread_before_start,
     spread_outputs,
+    start_of_kept,
     take_rows,
 )
 from unrolled.kernels.sources import (
@@ -64,17 +65,17 @@ GATES = 4
 KEPT = 5
 
 
-def cell(z_i: Lanes, z_f: Lanes, z_g: Lanes, z_o: Lanes, c: Lanes) -> tuple[Lanes, ...]:
+def _cell(z_i: Lanes, z_f: Lanes, z_g: Lanes, z_o: Lanes, c: Lanes) -> tuple[Lanes, ...]:
     i, f, g, o = sigmoid(z_i), sigmoid(z_f), tanh(z_g), sigmoid(z_o)
     c = f.times_plus(c, i * g)
     return i, f, g, o, c, c, o * tanh(c)
 
 
-def cell_alone(z_i: Lanes, z_f: Lanes, z_g: Lanes, z_o: Lanes, c: Lanes) -> tuple[Lanes, ...]:
-    return cell(z_i, z_f, z_g, z_o, c)[-2:]
+def _cell_alone(z_i: Lanes, z_f: Lanes, z_g: Lanes, z_o: Lanes, c: Lanes) -> tuple[Lanes, ...]:
+    return _cell(z_i, z_f, z_g, z_o, c)[-2:]
 
 
-def cell_gradient(
+def _cell_gradient(
     i: Lanes, f: Lanes, g: Lanes, o: Lanes, c: Lanes, c_before: Lanes, d_h: Lanes, d_c: Lanes
 ) -> tuple[Lanes, ...]:
     t = tanh(c)
@@ -88,10 +89,10 @@ def cell_gradient(
     )
 
 
-_step = elementwise("lstm", cell, 5)
-_step_alone = elementwise("lstm_alone", cell_alone, 5)
-_step_gradient = elementwise("lstm_gradient", cell_gradient, 8)
-_hidden = elementwise("lstm_hidden", lambda o, c: (o * tanh(c),), 2)
+step = elementwise("lstm", _cell, 5)
+step_alone = elementwise("lstm_alone", _cell_alone, 5)
+step_gradient = elementwise("lstm_gradient", _cell_gradient, 8)
+hidden = elementwise("lstm_hidden", lambda o, c: (o * tanh(c),), 2)
 
 
 @compiled
@@ -102,17 +103,15 @@ def forward(frame: int) -> None:
     units), bias (4 units,), h and c (batch, units), mask (batch, time), tokens (batch, time) and factors
     (batch, features); the last two count only when FOLDED or SCALED, and inputs then are a table (1, rows,
     features). Results: the last h and c (batch, units); with EVERY_OUTPUT the outputs (batch, time, units);
-    with EVERY_CELL c likewise; with KEEP what :func:`backward` needs, (batch * time, 5 units).
+    with KEEP what :func:`backward` needs, (batch * time, 5 units).
     """
     mode = flags(frame)
     backwards, every, keep = mode & BACKWARDS != 0, mode & EVERY_OUTPUT != 0, mode & KEEP != 0
     inputs, kernel = floats3(argument(frame, 0)), floats2(argument(frame, 1))
     recurrent, bias = floats2(argument(frame, 2)), floats1(argument(frame, 3))
     h_start, c_start = floats2(argument(frame, 4)), floats2(argument(frame, 5))
-    every_cell = mode & EVERY_CELL != 0
     outputs = floats3(result(frame, 2 if every else 0))
-    cells = floats3(result(frame, 3 if every_cell else 0))
-    kept = floats2(result(frame, (2 + every + every_cell) if keep else 0))
+    kept = floats2(result(frame, (3 if every else 2) if keep else 0))
 
     batch, units = h_start.shape
     plan = make_schedule(bytes2(argument(frame, 6)), backwards)
@@ -130,9 +129,8 @@ def forward(frame: int) -> None:
     point_at_rows(0, batch, h, h_rows)
     if every:
         spread_before_start(h_start, plan, outputs)
-    if every_cell:
-        spread_before_start(c_start, plan, cells)
     row_bytes, gate = units * 4, units * 4
+    kept_start = start_of_kept(plan, kept) if keep else 0
     for k in range(active.size - 1):
         count = active[k]
         put_projections(k, source, plan, distinct, projected, packed_kernel, bias, scratch, rows, z)
@@ -141,16 +139,14 @@ def forward(frame: int) -> None:
             zi = start_of(z) + place * z.shape[1] * 4
             hp, cp = start_of(h) + place * row_bytes, start_of(c) + place * row_bytes
             if keep:
-                i = start_of(kept) + (offsets[k] + place) * KEPT * gate
+                i = kept_start + (offsets[k] + place) * KEPT * gate
                 sources = (zi, zi + gate, zi + 2 * gate, zi + 3 * gate, cp)
                 targets = (i, i + gate, i + 2 * gate, i + 3 * gate, i + 4 * gate, cp, hp)
-                _step(units, sources + targets)
+                step(units, sources + targets)
             else:
-                _step_alone(units, (zi, zi + gate, zi + 2 * gate, zi + 3 * gate, cp, cp, hp))
+                step_alone(units, (zi, zi + gate, zi + 2 * gate, zi + 3 * gate, cp, cp, hp))
         if every:
             spread_outputs(k, h, plan, outputs)
-        if every_cell:
-            spread_outputs(k, c, plan, cells)
     put_rows(h, order, floats2(result(frame, 0)))
     put_rows(c, order, floats2(result(frame, 1)))
 
@@ -160,7 +156,7 @@ def backward(frame: int) -> None:
     """Runs the gradient: the arguments and results of one custom call.
 
     Arguments: those of :func:`forward`, what it kept, the gradients of the last h and c and, with
-    EVERY_OUTPUT and EVERY_CELL, of the outputs and cells. Results: the gradients of inputs, kernel, recurrent
+    EVERY_OUTPUT, of the outputs. Results: the gradients of inputs, kernel, recurrent
     kernel, bias, h and c.
     """
     mode = flags(frame)
@@ -172,11 +168,7 @@ def backward(frame: int) -> None:
     )
     h_start, c_start = floats2(argument(frame, 4)), floats2(argument(frame, 5))
     mask, kept = bytes2(argument(frame, 6)), floats2(argument(frame, 9))
-    every_cell = mode & EVERY_CELL != 0
-    d_outputs, d_cells = (
-        floats3(argument(frame, 12 if every else 0)),
-        floats3(argument(frame, 13 if every_cell else 0)),
-    )
+    d_outputs = floats3(argument(frame, 12 if every else 0))
     d_inputs, d_bias = floats3(result(frame, 0)), floats1(result(frame, 3))
 
     batch, units = h_start.shape
@@ -204,30 +196,28 @@ def backward(frame: int) -> None:
     point_at_rows(0, room, before, before_rows)
     point_at_rows(0, room, d_z, d_z_rows)
     d_bias[:] = 0
-    gate = units * 4
+    gate, kept_start = units * 4, start_of_kept(plan, kept)
     filled = 0
     for k in range(active.size - 2, -1, -1):
         count = active[k]
         if every:
             gather_output_gradients(k, d_outputs, plan, d_h)
-        if every_cell:
-            gather_output_gradients(k, d_cells, plan, d_c)
         for place in range(count):
-            i = start_of(kept) + (offsets[k] + place) * KEPT * gate
+            i = kept_start + (offsets[k] + place) * KEPT * gate
             dz = start_of(d_z) + (filled + place) * width * 4
             hb, own = start_of(before) + (filled + place) * gate, start_of(h) + place * gate
             cb = start_of(c) + place * gate
             if k > 0:
-                last = start_of(kept) + (offsets[k - 1] + place) * KEPT * gate
+                last = kept_start + (offsets[k - 1] + place) * KEPT * gate
                 cb = last + 4 * gate
-                _hidden(units, (last + 3 * gate, cb, hb))
+                hidden(units, (last + 3 * gate, cb, hb))
             else:
                 copy_row(units, (own, hb))
             dc = start_of(d_c) + place * gate
             sources = (i, i + gate, i + 2 * gate, i + 3 * gate, i + 4 * gate, cb)
             from_after = (start_of(d_h) + place * d_h.shape[1] * 4, dc)
             targets = (dz, dz + gate, dz + 2 * gate, dz + 3 * gate, dc)
-            _step_gradient(units, sources + from_after + targets)
+            step_gradient(units, sources + from_after + targets)
         gather_step(k, filled, source, plan, distinct, gradients, d_z, d_bias, d_inputs)
         zero_rows(count, d_h)
         add_product(count, d_z_rows[filled:], packed_recurrent, d_h)
@@ -238,8 +228,6 @@ def backward(frame: int) -> None:
             filled = 0
     if every:
         gather_gradients_before_start(d_outputs, plan, d_h)
-    if every_cell:
-        gather_gradients_before_start(d_cells, plan, d_c)
     finish_gradients(source, distinct, gradients, packed_kernel, d_bias, d_inputs)
     copy_columns(gradients.d_kernel, floats2(result(frame, 1)))
     copy_columns(d_recurrent, floats2(result(frame, 2)))

@@ -21,7 +21,6 @@ import jax.numpy as jnp
 
 from unrolled.kernels.flags import (
     BACKWARDS,
-    EVERY_CELL,
     EVERY_OUTPUT,
     FOLDED,
     KEEP,
@@ -62,7 +61,7 @@ def run(
     Args:
         kernel: "lstm", "gru", "gru_reset_before" or "simple_rnn".
         flags: EVERY_OUTPUT to get every output, BACKWARDS to go from the last step to the first (outputs then
-            come in the order computed), EVERY_CELL to get the cell states of an LSTM beside its outputs.
+            come in the order computed).
         inputs: float32, shape (batch, time, features); with ``lookup`` the table, (rows, features).
         weights: float32, as the module's description lists them.
         states: float32, each (batch, units), before the first step.
@@ -70,8 +69,8 @@ def run(
         lookup: which rows of the table are the inputs; None when ``inputs`` holds them.
 
     Returns:
-        The states after the last step, each (batch, units); and the outputs, and cell states, of every step,
-        each (batch, time, units), as far as the flags ask for them.
+        The states after the last step, each (batch, units); and the output of every step, (batch, time,
+        units), if the flags ask for it.
     """
     if lookup is None:
         none = jnp.zeros((1, 1), jnp.int32), jnp.zeros((1, 1), jnp.float32)
@@ -95,7 +94,7 @@ def _run(
     tokens: Array,
     factors: Array,
 ) -> tuple[Arrays, Arrays]:
-    return _forward(kernel, flags, inputs, weights, states, mask, tokens, factors)[:2]
+    return forward(kernel, flags, inputs, weights, states, mask, tokens, factors)[:2]
 
 
 def _parts(flags: int, inputs: Array, weights: Arrays, states: Arrays, mask: Array) -> tuple[int, list[int]]:
@@ -107,26 +106,40 @@ def _parts(flags: int, inputs: Array, weights: Arrays, states: Arrays, mask: Arr
     return num_parts(mask.shape[0]), [*roles, ROLE_ROWS, of_tokens, of_factors]
 
 
-def _forward(
-    kernel: str, flags: int, inputs: Array, weights: Arrays, states: Arrays, *rest: Array
+def forward(
+    kernel: str,
+    flags: int,
+    inputs: Array,
+    weights: Arrays,
+    states: Arrays,
+    *rest: Array,
+    stash: Array | None = None,
 ) -> tuple[Arrays, Arrays, Arrays]:
-    """The last states, what comes of every step, and what the gradient needs (nothing without KEEP)."""
+    """The last states, what comes of every step, and what the gradient needs (nothing without KEEP).
+
+    ``stash``, of the shape of the last, is an array whose end may hold it; its beginning stays.
+    """
     mask = rest[0]
     batch, time = mask.shape
     units = weights[1].shape[0]
-    num_every = bool(flags & EVERY_OUTPUT) + bool(flags & EVERY_CELL)
+    num_every = int(flags & EVERY_OUTPUT != 0)
     results: list[tuple[int, ...]] = [(batch, units)] * len(states) + [(batch, time, units)] * num_every
     if flags & KEEP:
         results.append((batch * time, import_module(f"unrolled.kernels.{kernel}").KEPT * units))
     parts, roles = _parts(flags, inputs, weights, states, mask)
+    given, aliases = (inputs, *weights, *states, *rest), None
+    if stash is not None:
+        aliases = {len(given): len(results) - 1}
+        given, roles = (*given, stash), [*roles, ROLE_ROWS]
     found = call(
         f"{kernel}_forward",
         flags,
-        (inputs, *weights, *states, *rest),
+        given,
         results,
         parts=parts,
         argument_roles=roles,
         result_roles=[ROLE_ROWS] * len(results),
+        aliases=aliases,
     )
     first = len(states) + num_every
     return found[: len(states)], found[len(states) : first], found[first:]
@@ -135,11 +148,12 @@ def _forward(
 def _forward_keeping(
     kernel: str, flags: int, inputs: Array, weights: Arrays, states: Arrays, *rest: Array
 ) -> tuple[tuple[Arrays, Arrays], Any]:
-    last, every, kept = _forward(kernel, flags | KEEP, inputs, weights, states, *rest)
+    last, every, kept = forward(kernel, flags | KEEP, inputs, weights, states, *rest)
     return (last, every), (inputs, weights, states, rest, kept)
 
 
-def _backward(kernel: str, flags: int, saved: Any, gradients: tuple[Arrays, Arrays]) -> tuple[Any, ...]:
+def backward(kernel: str, flags: int, saved: Any, gradients: tuple[Arrays, Arrays]) -> tuple[Any, ...]:
+    """The gradients of the arrays that a call was given, from what it saved and those of its results."""
     inputs, weights, states, rest, kept = saved
     of_states, of_every = gradients
     parts, roles = _parts(flags, inputs, weights, states, rest[0])
@@ -161,7 +175,7 @@ def _backward(kernel: str, flags: int, saved: Any, gradients: tuple[Arrays, Arra
     return d_inputs, tuple(total(each, parts) for each in found[1:last]), found[last:], None, None, None
 
 
-_run.defvjp(_forward_keeping, _backward)
+_run.defvjp(_forward_keeping, backward)
 
 
 def mode(*, every_output: bool, backwards: bool) -> int:

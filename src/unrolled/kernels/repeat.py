@@ -1,9 +1,9 @@
 """A recurrence whose input no longer changes, such as padding that is read as a word: forward.
 
-Every sequence starts at zero and takes a number of steps of its own, of which all but the first few have the
-same input. Such a recurrence comes to rest: steps move the state less and less, until float32 hardly shows it.
-From there on a sequence's steps are not computed. One that does not come to rest is computed to its end.
-:mod:`unrolled.kernels.repeat_back` is the way back.
+Every sequence starts at zero and takes a number of steps of its own, of which all but the first few have
+the same input. Such a recurrence comes to rest: steps move the state less and less, until float32 hardly
+shows it. From there on a sequence's steps are not computed. One that does not come to rest is computed to its
+end. :mod:`unrolled.kernels.repeat_back` is the way back.
 
 The tests hold both against every step computed one by one.
 """
@@ -21,9 +21,9 @@ from unrolled.kernels.products import add_row, copy_row, pack, padded, start_of
 from unrolled.kernels.schedule import point_at_rows
 from unrolled.types import FloatArray, IntArray, LongArray
 
-# A state is at rest when it moved by so little, relative to 1 or its own size, over so many steps. Over several,
-# since a slow drift is small at every single one. Had it drifted on unseen for 400 steps, at this speed, it
-# would be off by 1.2e-5; one that comes to rest at 0.95 a step is off by 4e-7.
+# A state is at rest when it moved by so little, relative to 1 or its own size, over so many steps; over
+# several, since a slow drift is small at every single one. A state that went on drifting at this speed for
+# 400 steps would be off by 1.2e-5; one whose distance shrinks to 0.95 of itself at every step, by 4e-7.
 AT_REST = 2.0**-21
 REST_STEPS = 16
 
@@ -64,7 +64,7 @@ def by_count(counts: LongArray) -> LongArray:
 
 @compiled
 def read_repeats(num: IntArray, rows: int, slots: int) -> Repeats:
-    """What a call asks for: ``num``, int32 (batch, 1), with ``rows`` states of their own and so many inputs."""
+    """What a call asks for: ``num``, int32 (batch, 1), ``rows`` states and so many different inputs."""
     counts = np.empty(num.shape[0], np.int64)
     for sequence in range(counts.size):
         counts[sequence] = num[sequence, 0]
@@ -75,7 +75,7 @@ def read_repeats(num: IntArray, rows: int, slots: int) -> Repeats:
 def input_at(sequence: int, step: int, plan: Repeats, width: int) -> int:
     """Where the products of a sequence's input at a step are, in bytes from the first."""
     row = 0 if plan.shared else sequence
-    return (row * plan.slots + min(step, plan.slots - 1)) * width * 4  # type: ignore[return-value]
+    return (row * plan.slots + min(step, plan.slots - 1)) * width * 4
 
 
 class States(NamedTuple):
@@ -84,8 +84,10 @@ class States(NamedTuple):
     Args:
         h: float32, (rows, units).
         c: float32, (rows, units), or no rows.
-        h_before: like h, some steps ago.
+        h_before: like h, :data:`REST_STEPS` steps ago.
         c_before: like c.
+        h_last: like h, one step ago.
+        c_last: like c.
         who: int64, (rows,); the sequence of each row.
         at: int64, (batch,); the row of each sequence, -1 once it has none.
     """
@@ -94,6 +96,8 @@ class States(NamedTuple):
     c: FloatArray
     h_before: FloatArray
     c_before: FloatArray
+    h_last: FloatArray
+    c_last: FloatArray
     who: LongArray
     at: LongArray
 
@@ -109,9 +113,11 @@ def _remove(row: int, count: int, states: States) -> None:
     states.at[states.who[row]] = row
     move_row(last, row, states.h)
     move_row(last, row, states.h_before)
+    move_row(last, row, states.h_last)
     if states.c.shape[0]:
         move_row(last, row, states.c)
         move_row(last, row, states.c_before)
+        move_row(last, row, states.c_last)
 
 
 @compiled
@@ -122,7 +128,7 @@ def move_row(source: int, target: int, matrix: FloatArray) -> None:
 
 
 @compiled
-def _rests(row: int, state: FloatArray, before: FloatArray) -> bool:
+def _stayed(row: int, state: FloatArray, before: FloatArray) -> bool:
     """Whether a row has moved by no more than :data:`AT_REST`; one with a NaN has not."""
     moved = False
     for unit in range(state.shape[1]):
@@ -131,21 +137,31 @@ def _rests(row: int, state: FloatArray, before: FloatArray) -> bool:
     return not moved
 
 
-def make_forward(*, kept: int, has_cell: bool, apart: bool, advance: Any) -> Any:
+@compiled
+def _rests(row: int, states: States) -> bool:
+    """Whether a row neither drifts, nor comes back again and again to where it was some steps ago."""
+    if not (_stayed(row, states.h, states.h_before) and _stayed(row, states.h, states.h_last)):
+        return False
+    if not states.c.shape[0]:
+        return True
+    return _stayed(row, states.c, states.c_before) and _stayed(row, states.c, states.c_last)
+
+
+def make_forward(*, has_cell: bool, apart: bool, advance: Any) -> Any:
     """The forward pass of a cell: a compiled function of a custom call's frame.
 
     Args:
-        kept: what is kept of a step, in units of the state; the state before the step comes last.
         has_cell: whether the state has a second half, c.
         apart: whether recurrent products are kept apart from those of the inputs.
-        advance: ``advance(count, units, z, q, packed, h_rows, h, c, kept_rows)``, one step of the first ``count``
-            rows: z holds the inputs' products (and, unless apart, the bias) and may be overwritten, as may q,
-            which holds the bias if apart; ``kept_rows`` are addresses, none if nothing is to be kept.
+        advance: ``advance(count, units, z, q, packed, h_rows, h, c, kept_rows)``, one step of the first
+            ``count`` rows: z holds the inputs' products (and, unless apart, the bias) and may be overwritten,
+            as may q, which holds the bias if apart; ``kept_rows`` are addresses, none if nothing is kept.
 
     The call's arguments: products of the inputs, (rows, slots, gates × units), rows being 1 or the batch;
     recurrent kernel; recurrent bias; the sequences' steps, int32 (batch, 1). Results: h, and c, after them,
-    each (batch, units); with KEEP what the gradient needs, (most steps × rows, kept × units), and how many
-    steps were computed, (rows, 1).
+    each (batch, units); with KEEP what the gradient needs: as many rows of kept × units as steps are
+    computed, from the beginning of a longer array; the row of each step, (rows, most steps); and how many
+    steps of a sequence were computed, (rows, 1).
     """
 
     @compiled
@@ -159,9 +175,12 @@ def make_forward(*, kept: int, has_cell: bool, apart: bool, advance: Any) -> Any
         packed = pack(recurrent, False)
         last_h, last_c = floats2(result(frame, 0)), floats2(result(frame, 1 if has_cell else 0))
         stash = floats2(result(frame, (2 if has_cell else 1) if keep else 0))
-        taken = floats2(result(frame, (3 if has_cell else 2) if keep else 0))
+        places = floats2(result(frame, (3 if has_cell else 2) if keep else 0))
+        taken = floats2(result(frame, (4 if has_cell else 3) if keep else 0))
         cell_rows = rows if has_cell else 0
         states = States(
+            np.zeros((rows, units), np.float32),
+            np.zeros((cell_rows, units), np.float32),
             np.zeros((rows, units), np.float32),
             np.zeros((cell_rows, units), np.float32),
             np.zeros((rows, units), np.float32),
@@ -176,7 +195,7 @@ def make_forward(*, kept: int, has_cell: bool, apart: bool, advance: Any) -> Any
         h_rows, kept_rows = np.empty(rows, np.int64), np.empty(rows if keep else 0, np.int64)
         point_at_rows(0, rows, states.h, h_rows)
         stride = stash.shape[1] * 4
-        count, left, step = rows, batch, 0
+        count, left, step, filled = rows, batch, 0, 0
         while True:
             while left > 0 and plan.counts[plan.order[left - 1]] == step:
                 left -= 1
@@ -206,16 +225,19 @@ def make_forward(*, kept: int, has_cell: bool, apart: bool, advance: Any) -> Any
                 else:
                     add_row(gates, (source, start_of(bias), target))
                 if keep:
-                    kept_rows[row] = start_of(stash) + (step * rows + sequence) * stride
+                    kept_rows[row] = start_of(stash) + (filled + row) * stride
+                    places[sequence, step] = filled + row
+            filled += count
             advance(count, units, z, q, packed, h_rows, states.h, states.c, kept_rows)
             step += 1
-            if step % REST_STEPS:
+            if step % REST_STEPS == 0:
+                states.h_last[:] = states.h
+                states.c_last[:] = states.c
+            if step % REST_STEPS != 1:
                 continue
             # The steps in between must all have had the input that is repeated.
             for row in range(count - 1, -1, -1):
-                if step - REST_STEPS < plan.slots - 1 or not _rests(row, states.h, states.h_before):
-                    continue
-                if has_cell and not _rests(row, states.c, states.c_before):
+                if step - REST_STEPS < plan.slots - 1 or not _rests(row, states):
                     continue
                 if keep:
                     taken[states.who[row], 0] = step

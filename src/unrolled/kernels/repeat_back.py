@@ -31,6 +31,7 @@ class Back(NamedTuple):
         d_c: float32, (rows, units), or no rows.
         who: int64, (rows,); the sequence of each row.
         kept_rows: int64, (rows,); address of what was kept of the step that is taken back.
+        previous_rows: int64, (rows,); the same of the step before it, zeros before the first.
         limit: below it a gradient is negligible.
     """
 
@@ -38,6 +39,7 @@ class Back(NamedTuple):
     d_c: FloatArray
     who: LongArray
     kept_rows: LongArray
+    previous_rows: LongArray
     limit: float
 
 
@@ -49,24 +51,28 @@ class Sums(NamedTuple):
         d_q: float32, (room, width); of the recurrent products; the same array where the two are one.
         d_z_rows: int64, (room,); addresses of its rows.
         d_q_rows: int64, (room,); addresses of its rows.
-        before_rows: int64, (room,); addresses of the states before the steps.
+        before: float32, (room, units); h before the steps.
+        before_rows: int64, (room,); addresses of its rows.
     """
 
     d_z: FloatArray
     d_q: FloatArray
     d_z_rows: LongArray
     d_q_rows: LongArray
+    before: FloatArray
     before_rows: LongArray
 
 
 @compiled
-def _make_sums(room: int, width: int, apart: bool) -> Sums:
+def _make_sums(room: int, units: int, width: int, apart: bool) -> Sums:
     d_z = np.zeros((room, width), np.float32)
     d_q = np.zeros((room, width), np.float32) if apart else d_z
     d_z_rows, d_q_rows = np.empty(room, np.int64), np.empty(room, np.int64)
     point_at_rows(0, room, d_z, d_z_rows)
     point_at_rows(0, room, d_q, d_q_rows)
-    return Sums(d_z, d_q, d_z_rows, d_q_rows, np.empty(room, np.int64))
+    before, before_rows = np.zeros((room, units), np.float32), np.empty(room, np.int64)
+    point_at_rows(0, room, before, before_rows)
+    return Sums(d_z, d_q, d_z_rows, d_q_rows, before, before_rows)
 
 
 @compiled
@@ -112,6 +118,7 @@ def _remove(row: int, count: int, back: Back) -> None:
     """Takes a row out of the first ``count``; the last of them takes its place."""
     last = count - 1
     back.who[row], back.kept_rows[row] = back.who[last], back.kept_rows[last]
+    back.previous_rows[row] = back.previous_rows[last]
     move_row(last, row, back.d_h)
     if back.d_c.shape[0]:
         move_row(last, row, back.d_c)
@@ -127,27 +134,28 @@ def _drop_faded(count: int, back: Back) -> int:
     return count
 
 
-def make_backward(*, kept: int, has_cell: bool, apart: bool, retreat: Any) -> Any:
+def make_backward(*, has_cell: bool, apart: bool, retreat: Any) -> Any:
     """The gradient of a cell: a compiled function of a custom call's frame.
 
     Args:
-        kept: as in :func:`unrolled.kernels.repeat.make_forward`.
-        has_cell: as there.
+        has_cell: as in :func:`unrolled.kernels.repeat.make_forward`.
         apart: as there.
-        retreat: ``retreat(count, units, packed, kept_rows, d_z_rows, d_q_rows, d_h, d_c)``, one step back: from
-            the gradients of the state after a step, rows of d_h (and d_c), to those of the gates and, in
-            place, of the state before it. ``packed`` is the transposed recurrent kernel.
+        retreat: ``retreat(count, units, packed, kept_rows, previous_rows, before_rows, d_z_rows, d_q_rows,
+            d_h, d_c)``, one step back: from the gradients of the state after a step, rows of d_h (and d_c),
+            to those of the gates and, in place, of the state before it. ``packed`` is the transposed
+            recurrent kernel; h before the step is written to before_rows.
 
-    The call's arguments: recurrent kernel, the sequences' steps, what was kept, how many steps were computed,
-    and the gradients of h, and c, each (batch, units). Results: the gradients of the inputs' products, of the
-    recurrent kernel and of the recurrent bias.
+    The call's arguments: recurrent kernel, the sequences' steps, what was kept, where, how many steps were
+    computed, and the gradients of h, and c, each (batch, units). Results: the gradients of the inputs'
+    products, of the recurrent kernel and of the recurrent bias.
     """
 
     @compiled
     def backward(frame: int) -> None:
         recurrent, num = floats2(argument(frame, 0)), integers2(argument(frame, 1))
-        stash, taken = floats2(argument(frame, 2)), floats2(argument(frame, 3))
-        d_last_h, d_last_c = floats2(argument(frame, 4)), floats2(argument(frame, 5 if has_cell else 4))
+        stash, places = floats2(argument(frame, 2)), floats2(argument(frame, 3))
+        taken, d_last_h = floats2(argument(frame, 4)), floats2(argument(frame, 5))
+        d_last_c = floats2(argument(frame, 6 if has_cell else 5))
         d_inputs, d_bias = floats3(result(frame, 0)), floats1(result(frame, 2))
         rows, batch, units, gates = taken.shape[0], num.shape[0], recurrent.shape[0], recurrent.shape[1]
         plan = read_repeats(num, rows, d_inputs.shape[1])
@@ -169,43 +177,57 @@ def make_backward(*, kept: int, has_cell: bool, apart: bool, retreat: Any) -> An
             np.zeros((rows if has_cell else 0, units), np.float32),
             np.empty(rows, np.int64),
             np.empty(rows, np.int64),
-            NEGLIGIBLE * largest,
+            np.empty(rows, np.int64),
+            NEGLIGIBLE * float(largest),
         )
-        sums, rest = _make_sums(max(rows, CHUNK), width, apart), _make_sums(rows, width, apart)
-        stride = stash.shape[1] * 4
+        sums = _make_sums(max(rows, CHUNK), units, width, apart)
+        rest = _make_sums(rows, units, width, apart)
+        stride, nothing = stash.shape[1] * 4, np.zeros(stash.shape[1], np.float32)
 
         # Steps at rest. Sequences with states of their own all begin at once, as those steps are alike.
         count, entered, step = 0, 0, plan.counts[plan.order[0]]
         if plan.shared:
             if step > computed[0]:
                 count, back.who[0] = 1, 0
-                back.kept_rows[0] = start_of(stash) + (computed[0] - 1) * stride
+                back.kept_rows[0] = start_of(stash) + np.int64(places[0, computed[0] - 1]) * stride
+                back.previous_rows[0] = back.kept_rows[0]
         else:
             for sequence in range(batch):
                 if plan.counts[sequence] > computed[sequence]:
                     _add(sequence, count, back, d_last_h, d_last_c)
-                    at = (computed[sequence] - 1) * rows + sequence
+                    at = np.int64(places[sequence, computed[sequence] - 1])
                     back.kept_rows[count] = start_of(stash) + at * stride
+                    # At rest the step before is like the step itself.
+                    back.previous_rows[count] = back.kept_rows[count]
                     count += 1
                 elif plan.counts[sequence] > 0:
                     copy_row(units, (row_of(sequence, d_last_h), row_of(sequence, own_h)))
                     if has_cell:
                         copy_row(units, (row_of(sequence, d_last_c), row_of(sequence, own_c)))
             count = _drop_faded(count, back)
-        for row in range(rows):
-            rest.before_rows[row] = start_of(stash)
         done = 0
         while count > 0:
             if plan.shared:
                 entered = _enter_all(step - done, entered, plan, back, d_last_h, d_last_c)
-            retreat(count, units, packed, back.kept_rows, sums.d_z_rows, sums.d_q_rows, back.d_h, back.d_c)
+            retreat(
+                count,
+                units,
+                packed,
+                back.kept_rows,
+                back.previous_rows,
+                sums.before_rows,
+                sums.d_z_rows,
+                sums.d_q_rows,
+                back.d_h,
+                back.d_c,
+            )
             done += 1
             for row in range(count - 1, -1, -1):
                 sequence = back.who[row]
                 add_row(gates, (rest.d_z_rows[sequence], sums.d_z_rows[row], rest.d_z_rows[sequence]))
                 if apart:
                     add_row(gates, (rest.d_q_rows[sequence], sums.d_q_rows[row], rest.d_q_rows[sequence]))
-                rest.before_rows[sequence] = back.kept_rows[row] + (kept - 1) * units * 4
+                copy_row(units, (sums.before_rows[row], rest.before_rows[sequence]))
             for row in range(count - 1, -1, -1):
                 sequence = back.who[row]
                 total = step if plan.shared else plan.counts[sequence]
@@ -219,8 +241,8 @@ def make_backward(*, kept: int, has_cell: bool, apart: bool, retreat: Any) -> An
                 count = _drop_faded(count, back)
         add_outer_product(rows, rest.before_rows, rest.d_q, d_recurrent)
         for row in range(rows):
-            at = start_of(d_inputs) + input_at(row, plan.slots - 1, plan, gates)
-            add_row(gates, (at, rest.d_z_rows[row], at))
+            onto = start_of(d_inputs) + input_at(row, plan.slots - 1, plan, gates)
+            add_row(gates, (onto, rest.d_z_rows[row], onto))
             add_row(gates, (start_of(d_bias), rest.d_q_rows[row], start_of(d_bias)))
 
         # Steps that were computed one by one, from the last on.
@@ -239,13 +261,27 @@ def make_backward(*, kept: int, has_cell: bool, apart: bool, retreat: Any) -> An
                 add_outer_product(filled, sums.before_rows, sums.d_q, d_recurrent)
                 filled = 0
             for row in range(count):
-                back.kept_rows[row] = start_of(stash) + (k * rows + back.who[row]) * stride
-                sums.before_rows[filled + row] = back.kept_rows[row] + (kept - 1) * units * 4
+                sequence = back.who[row]
+                back.kept_rows[row] = start_of(stash) + np.int64(places[sequence, k]) * stride
+                back.previous_rows[row] = start_of(nothing)
+                if k > 0:
+                    back.previous_rows[row] = start_of(stash) + np.int64(places[sequence, k - 1]) * stride
             d_z_rows, d_q_rows = sums.d_z_rows[filled:], sums.d_q_rows[filled:]
-            retreat(count, units, packed, back.kept_rows, d_z_rows, d_q_rows, back.d_h, back.d_c)
+            retreat(
+                count,
+                units,
+                packed,
+                back.kept_rows,
+                back.previous_rows,
+                sums.before_rows[filled:],
+                d_z_rows,
+                d_q_rows,
+                back.d_h,
+                back.d_c,
+            )
             for row in range(count):
-                at = start_of(d_inputs) + input_at(back.who[row], k, plan, gates)
-                add_row(gates, (at, d_z_rows[row], at))
+                onto = start_of(d_inputs) + input_at(back.who[row], k, plan, gates)
+                add_row(gates, (onto, d_z_rows[row], onto))
                 add_row(gates, (start_of(d_bias), d_q_rows[row], start_of(d_bias)))
             filled += count
         add_outer_product(filled, sums.before_rows, sums.d_q, d_recurrent)

@@ -78,6 +78,17 @@ def make_schedule(mask: ByteArray, backwards: bool) -> Schedule:
 
 
 @compiled
+def start_of_kept(plan: Schedule, kept: FloatArray) -> int:
+    """The address from which on real steps are kept: the end of the array, as many rows as there are steps.
+
+    What padding needs stands at its beginning (:mod:`unrolled.kernels.repeat`): there are never more steps
+    of both than rows.
+    """
+    unused = kept.shape[0] - plan.offsets[plan.offsets.size - 1]
+    return start_of(kept) + unused * kept.shape[1] * 4
+
+
+@compiled
 def point_at_inputs(k: int, inputs: FloatArray, backwards: bool, plan: Schedule, rows: LongArray) -> None:
     """Fills ``rows`` with the addresses of step k's inputs, (batch, time, features) float32."""
     time, stride = inputs.shape[1], inputs.shape[2] * 4

@@ -43,6 +43,7 @@ from unrolled.kernels.schedule import (
     put_rows,
     spread_before_start,
     spread_outputs,
+    start_of_kept,
     take_rows,
 )
 from unrolled.kernels.sources import (
@@ -102,7 +103,7 @@ def forward(frame: int) -> None:
         for place in range(count):
             step(units, (start_of(z) + place * z.shape[1] * 4, h_rows[place]))
         if keep:
-            copy_row(count * units, (start_of(h), start_of(kept) + offsets[k] * units * 4))
+            copy_row(count * units, (start_of(h), start_of_kept(plan, kept) + offsets[k] * units * 4))
         if every:
             spread_outputs(k, h, plan, outputs)
     put_rows(h, order, floats2(result(frame, 0)))
@@ -143,6 +144,7 @@ def backward(frame: int) -> None:
     d_z_rows = np.empty(room, np.int64)
     point_at_rows(0, room, d_z, d_z_rows)
     d_bias[:] = 0
+    kept_start = start_of_kept(plan, kept)
     filled = 0
     for k in range(active.size - 2, -1, -1):
         count = active[k]
@@ -150,10 +152,11 @@ def backward(frame: int) -> None:
             gather_output_gradients(k, d_outputs, plan, d_h)
         for place in range(count):
             dz = d_z_rows[filled + place]
-            now = start_of(kept) + (offsets[k] + place) * units * 4
+            now = kept_start + (offsets[k] + place) * units * 4
             step_gradient(units, (now, start_of(d_h) + place * width * 4, dz))
         if k > 0:
-            point_at_rows(offsets[k - 1], count, kept, before_rows[filled:])
+            for place in range(count):
+                before_rows[filled + place] = kept_start + (offsets[k - 1] + place) * units * 4
         else:
             point_at_rows(0, count, h, before_rows[filled:])
         gather_step(k, filled, source, plan, distinct, gradients, d_z, d_bias, d_inputs)

@@ -1,32 +1,17 @@
-"""The SimpleRNN over an input that no longer changes: ``h' = tanh(z + h U)``.
-
-Kept for the backward pass per step: h' and h.
-"""
+"""The SimpleRNN over an input that no longer changes; formula and what is kept as in :mod:`.simple_rnn`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from unrolled.kernels.activations import tanh
 from unrolled.kernels.bridge import address_of
 from unrolled.kernels.compiled import compiled
-from unrolled.kernels.lanes import Lanes, elementwise
-from unrolled.kernels.products import add_product, start_of, zero_rows
+from unrolled.kernels.products import add_product, copy_row, start_of, zero_rows
 from unrolled.kernels.repeat import make_forward
 from unrolled.kernels.repeat_back import make_backward
 from unrolled.kernels.simple_rnn import step, step_gradient
 from unrolled.kernels.tasks import entry
 from unrolled.types import FloatArray, LongArray
-
-KEPT = 2
-
-
-def _keep(z: Lanes, h: Lanes) -> tuple[Lanes, ...]:
-    after = tanh(z)
-    return after, h, after
-
-
-_step = elementwise("simple_rnn_repeat", _keep, 2)
 
 
 @compiled
@@ -42,14 +27,11 @@ def _advance(
     kept_rows: LongArray,
 ) -> None:
     add_product(count, h_rows, packed, z)
-    gate = units * 4
     for place in range(count):
         zp, hp = start_of(z) + place * z.shape[1] * 4, h_rows[place]
+        step(units, (zp, hp))
         if kept_rows.size:
-            at = kept_rows[place]
-            _step(units, (zp, hp, at, at + gate, hp))
-        else:
-            step(units, (zp, hp))
+            copy_row(units, (hp, kept_rows[place]))
 
 
 @compiled
@@ -58,6 +40,8 @@ def _retreat(
     units: int,
     packed: FloatArray,
     kept_rows: LongArray,
+    previous_rows: LongArray,
+    before_rows: LongArray,
     d_z_rows: LongArray,
     d_q_rows: LongArray,
     d_h: FloatArray,
@@ -65,13 +49,14 @@ def _retreat(
 ) -> None:
     for place in range(count):
         dh = start_of(d_h) + place * d_h.shape[1] * 4
+        copy_row(units, (previous_rows[place], before_rows[place]))
         step_gradient(units, (kept_rows[place], dh, d_z_rows[place]))
     zero_rows(count, d_h)
     add_product(count, d_q_rows, packed, d_h)
 
 
-forward = make_forward(kept=KEPT, has_cell=False, apart=False, advance=_advance)
-backward = make_backward(kept=KEPT, has_cell=False, apart=False, retreat=_retreat)
+forward = make_forward(has_cell=False, apart=False, advance=_advance)
+backward = make_backward(has_cell=False, apart=False, retreat=_retreat)
 _enter_forward = entry("simple_rnn_repeat_forward", forward)
 _enter_backward = entry("simple_rnn_repeat_backward", backward)
 

@@ -71,6 +71,8 @@ def fusion_of(layers: list[Any], place: int) -> str | None:
         and keeps_time(following[0])
         and pools(following[1])
         and _takes_tokens(following[2])
+        # There is no kernel of the other form that runs after padding.
+        and getattr(following[2], "reset_after", True)
         and not following[2].return_sequences
         and not embedding.mask_zero
     ):
@@ -148,26 +150,21 @@ def _read_tokens(embedding: Any, layer: Any, tokens: Tensor, training: bool) -> 
     import jax.numpy as jnp
 
     from unrolled.kernels.recurrent import Lookup, mode, run
-    from unrolled.kernels.repeated import KERNELS, repeat
+    from unrolled.kernels.repeated import KERNELS, run_after_padding
 
     table = keras.ops.convert_to_tensor(embedding.embeddings)
     tokens = tokens.astype("int32")
     batch, time = tokens.shape
     kernel, weights = layer._kernel_call()
     factors = _draw_factors(layer, batch, table.shape[1], training)
-    states = _start(layer, batch)
-    every = layer.return_sequences
-    if embedding.mask_zero:
-        real = tokens != 0
-    elif every or kernel not in KERNELS:
-        real = jnp.ones(tokens.shape, bool)
-    else:
+    lookup, every = Lookup(tokens, factors), layer.return_sequences
+    if not (embedding.mask_zero or every) and kernel in KERNELS:
         num_pads = jnp.where((tokens != 0).any(1), (tokens != 0).argmax(1), time)
-        real = jnp.arange(time) >= num_pads[:, None]
-        first = table[:1] if factors is None else table[:1] * factors
-        states = repeat(kernel, first[:, None], weights, num_pads, time)
+        padding = (table[:1] if factors is None else table[:1] * factors)[:, None]
+        return run_after_padding(kernel, padding, num_pads, table, weights, time, lookup)[0]
+    real = tokens != 0 if embedding.mask_zero else jnp.ones(tokens.shape, bool)
     flags = mode(every_output=every, backwards=False)
-    last, outputs = run(kernel, flags, table, weights, states, real, Lookup(tokens, factors))
+    last, outputs = run(kernel, flags, table, weights, _start(layer, batch), real, lookup)
     if not every:
         return last[0]
     result = outputs[0]
@@ -181,8 +178,7 @@ def _read_phrases(parts: list[Any], tokens: Tensor, training: bool) -> Tensor:
     """What the last of Embedding, Conv1D, MaxPooling1D and recurrent layer answers; padding is a word."""
     import jax.numpy as jnp
 
-    from unrolled.kernels.recurrent import mode, run
-    from unrolled.kernels.repeated import KERNELS, repeat
+    from unrolled.kernels.repeated import run_after_padding
 
     embedding, convolution, pooling, layer = parts
     front = parts[:3]
@@ -193,20 +189,14 @@ def _read_phrases(parts: list[Any], tokens: Tensor, training: bool) -> Tensor:
     factors = _draw_factors(layer, batch, features, training)
     if factors is not None:
         phrases = phrases * factors[:, None, :]
-    states, prefix = _start(layer, batch), jnp.zeros(batch, "int32")
-    if kernel in KERNELS:
-        # A pooled step is padding through and through if no word stands in reach of its windows.
-        reach, size = convolution.kernel_size[0] // 2, pooling.pool_size[0]
-        real = tokens != 0
-        num_pads = jnp.where(real.any(1), real.argmax(1), tokens.shape[1])
-        prefix = jnp.clip((num_pads - reach) // size, 0, time)
-        # The first steps see the sequence's edge; after them all windows of padding are alike.
-        edge = min(-(-reach // size), time - 1)
-        first = phrases[:, : edge + 1]
-        if factors is None:
-            first = first[prefix.argmax()][None]
-        states = repeat(kernel, first, weights, prefix, time)
-    own = jnp.arange(time) >= prefix[:, None]
-    flags = mode(every_output=False, backwards=False)
-    last, _ = run(kernel, flags, phrases, weights, states, own)
-    return last[0]
+    # A pooled step is padding through and through if no word stands in reach of its windows.
+    reach, size = convolution.kernel_size[0] // 2, pooling.pool_size[0]
+    real = tokens != 0
+    num_pads = jnp.where(real.any(1), real.argmax(1), tokens.shape[1])
+    num = jnp.clip((num_pads - reach) // size, 0, time)
+    # The first steps see the sequence's edge; after them all windows of padding are alike.
+    edge = min(-(-reach // size), time - 1)
+    padding = phrases[:, : edge + 1]
+    if factors is None:
+        padding = padding[num.argmax()][None]
+    return run_after_padding(kernel, padding, num, phrases, weights, time)[0]

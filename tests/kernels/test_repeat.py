@@ -1,0 +1,226 @@
+"""Padding read as a word: resting and fading give what every step, computed one by one, gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.kernels import reference
+from unrolled.kernels import parts
+from unrolled.kernels.flags import KEEP
+from unrolled.kernels.recurrent import Lookup, mode, run
+from unrolled.kernels.repeat import REST_STEPS
+from unrolled.kernels.repeated import KERNELS, _pad, run_after_padding
+
+FEATURES, UNITS, BATCH = 4, 7, 6
+EVERY_KERNEL = pytest.mark.parametrize("kernel", KERNELS)
+
+
+def _normal(random: np.random.Generator, *shape: int, scale: float = 0.4) -> jax.Array:
+    return jnp.asarray(random.normal(0, scale, shape), jnp.float32)
+
+
+def _weights(random: np.random.Generator, kernel: str, scale: float = 0.4) -> tuple[jax.Array, ...]:
+    gates = reference.GATES[kernel] * UNITS
+    shapes = [(FEATURES, gates), (UNITS, gates), *[(gates,)] * (2 if kernel == "gru" else 1)]
+    return tuple(_normal(random, *shape, scale=scale) for shape in shapes)
+
+
+def _step_by_step(
+    kernel: str, padding: jax.Array, num: jax.Array, inputs: jax.Array, weights: tuple[jax.Array, ...]
+) -> tuple[jax.Array, ...]:
+    """The same with the padding written out: the layer's own kernel, held against a reference elsewhere."""
+    batch, time, _ = inputs.shape
+    slots = jnp.minimum(jnp.arange(time), padding.shape[1] - 1)
+    written = jnp.broadcast_to(padding, (batch, *padding.shape[1:]))[:, slots]
+    inputs = jnp.where((jnp.arange(time) < num[:, None])[..., None], written, inputs)
+    start = (jnp.zeros((batch, UNITS), jnp.float32),) * reference.NUM_STATES[kernel]
+    flags = mode(every_output=False, backwards=False)
+    return run(kernel, flags, inputs, weights, start, jnp.ones((batch, time), bool))[0]
+
+
+def _compare(
+    kernel: str,
+    padding: jax.Array,
+    num: jax.Array,
+    inputs: jax.Array,
+    weights: tuple[jax.Array, ...],
+    sizes: jax.Array,
+) -> None:
+    """States, and gradients of a loss to which each sequence adds by its size, both ways."""
+    random = np.random.default_rng(5)
+    factors = [_normal(random, BATCH, UNITS) * sizes[:, None] for _ in range(reference.NUM_STATES[kernel])]
+    time = inputs.shape[1]
+
+    def fast(padding: Any, inputs: Any, weights: Any) -> Any:
+        return run_after_padding(kernel, padding, num, inputs, weights, time)
+
+    def slow(padding: Any, inputs: Any, weights: Any) -> Any:
+        return _step_by_step(kernel, padding, num, inputs, weights)
+
+    found = []
+    for way in (fast, slow):
+
+        def loss(*given: Any, way: Any = way) -> Any:
+            return sum((state * factor).sum() for state, factor in zip(way(*given), factors, strict=True))
+
+        states = jax.jit(way)(padding, inputs, weights)
+        gradients = jax.jit(jax.grad(loss, argnums=(0, 1, 2)))(padding, inputs, weights)
+        found.append((jax.tree.leaves(states), jax.tree.leaves(gradients)))
+    (states, gradients), (all_states, all_gradients) = found
+    for state, expected in zip(states, all_states, strict=True):
+        np.testing.assert_allclose(state, expected, rtol=2e-6, atol=2e-6)
+    for gradient, expected in zip(gradients, all_gradients, strict=True):
+        np.testing.assert_allclose(gradient, expected, rtol=0, atol=2e-5 * float(jnp.abs(expected).max()))
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    kernel=st.sampled_from(KERNELS),
+    shared=st.booleans(),
+    slots=st.integers(1, 3),
+    time=st.sampled_from([3, 40, 150]),
+    scale=st.sampled_from([0.1, 0.5]),
+    seed=st.integers(0, 9),
+)
+def test_padding_then_words_equal_every_step(
+    kernel: str, shared: bool, slots: int, time: int, scale: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    padding = _normal(random, 1 if shared else BATCH, slots, FEATURES)
+    # Nothing but padding, none at all, and what lies between.
+    num = jnp.asarray([time, 0, *random.integers(0, time + 1, BATCH - 2)], jnp.int32)
+    inputs = _normal(random, BATCH, time, FEATURES)
+    sizes = jnp.asarray(10.0 ** random.uniform(-6, 0, BATCH), jnp.float32)
+    _compare(kernel, padding, num, inputs, _weights(random, kernel, scale), sizes)
+
+
+@EVERY_KERNEL
+def test_states_equal_a_float64_reference(kernel: str) -> None:
+    random = np.random.default_rng(2)
+    weights, padding = _weights(random, kernel), _normal(random, BATCH, 1, FEATURES)
+    time, num = 120, np.array([120, 119, 90, 60, 17, 0])
+    inputs = _normal(random, BATCH, time, FEATURES)
+    found = run_after_padding(kernel, padding, jnp.asarray(num, jnp.int32), inputs, weights, time)
+    whole = np.asarray(inputs, np.float64)
+    for row, count in enumerate(num):
+        whole[row, :count] = padding[row, 0]
+    start = [np.zeros((BATCH, UNITS))] * reference.NUM_STATES[kernel]
+    wide = [np.asarray(weight, np.float64) for weight in weights]
+    expected, _ = reference.run(kernel, whole, wide, start, np.ones((BATCH, time), bool), False)
+    for state, right in zip(found, expected, strict=True):
+        np.testing.assert_allclose(state, right, rtol=2e-5, atol=2e-6)
+
+
+def _steps_computed(
+    kernel: str, weights: tuple[jax.Array, ...], padding: jax.Array, num: list[int], time: int
+) -> list[int]:
+    products = padding @ weights[0]
+    steps = jnp.asarray(num, jnp.int32)
+    _, (_, _, taken) = _pad(kernel, KEEP, time, products, weights, steps)
+    return [int(count) for count in np.asarray(taken)[:, 0]]
+
+
+@EVERY_KERNEL
+def test_a_sequence_at_rest_is_computed_no_further(kernel: str) -> None:
+    random = np.random.default_rng(3)
+    weights = _weights(random, kernel, scale=0.1)
+    padding = _normal(random, 4, 1, FEATURES)
+    taken = _steps_computed(kernel, weights, padding, [2000, 1500, 5, 0], 2000)
+    assert taken[2:] == [5, 0]
+    assert all(0 < count < 200 and count % REST_STEPS == 1 for count in taken[:2])
+
+
+def test_a_slow_drift_is_no_rest() -> None:
+    # A state that shrinks to 0.999 of itself moves by little at any one step, and by much over all of them.
+    random = np.random.default_rng(4)
+    keep, time = 0.999, 1000
+    weights = _weights(random, "lstm", scale=0.0)
+    forget = float(np.log(keep / (1 - keep)))
+    bias = np.zeros(4 * UNITS, np.float32)
+    bias[UNITS : 2 * UNITS], bias[2 * UNITS : 3 * UNITS] = forget, 0.01
+    weights = (*weights[:2], jnp.asarray(bias))
+    padding, num = jnp.zeros((BATCH, 1, FEATURES)), [time] * BATCH
+    assert _steps_computed("lstm", weights, padding, num, time) == num
+    _compare(
+        "lstm", padding, jnp.asarray(num), _normal(random, BATCH, time, FEATURES), weights, jnp.ones(BATCH)
+    )
+
+
+@pytest.mark.parametrize("count", [300, 301])
+def test_a_state_that_swings_to_and_fro_is_not_at_rest(count: int) -> None:
+    # It is where it was two steps ago, and sixteen steps ago.
+    recurrent = jnp.asarray(-1.5 * np.eye(UNITS), jnp.float32)
+    weights = (jnp.zeros((FEATURES, UNITS)), recurrent, jnp.full((UNITS,), 0.1))
+    padding, num = jnp.zeros((BATCH, 1, FEATURES)), [count] * BATCH
+    assert _steps_computed("simple_rnn", weights, padding, num, count) == num
+    inputs = jnp.zeros((BATCH, count, FEATURES))
+    _compare("simple_rnn", padding, jnp.asarray(num), inputs, weights, jnp.ones(BATCH))
+
+
+def test_a_state_that_turns_for_ever_is_computed_to_its_end() -> None:
+    # A rotation, stretched to make up for tanh: no step is like the one before.
+    turn = np.array([[np.cos(1.0), np.sin(1.0)], [-np.sin(1.0), np.cos(1.0)]], np.float32) * 1.5
+    recurrent = np.zeros((UNITS, UNITS), np.float32)
+    recurrent[:2, :2] = turn
+    weights = (jnp.zeros((FEATURES, UNITS)), jnp.asarray(recurrent), jnp.full((UNITS,), 0.01))
+    taken = _steps_computed("simple_rnn", weights, jnp.zeros((2, 1, FEATURES)), [300, 100], 300)
+    assert taken == [300, 100]
+
+
+def test_a_broken_state_is_not_taken_for_rest() -> None:
+    random = np.random.default_rng(6)
+    weights = _weights(random, "lstm")
+    padding = _normal(random, BATCH, 1, FEATURES).at[2].set(jnp.nan)
+    num = jnp.full((BATCH,), 60, jnp.int32)
+    found = run_after_padding("lstm", padding, num, _normal(random, BATCH, 64, FEATURES), weights, 64)
+    broken = np.isnan(np.asarray(found[0])).all(axis=1)
+    assert broken.tolist() == [False, False, True, False, False, False]
+
+
+@EVERY_KERNEL
+def test_gradients_that_fade_leave_the_large_ones_alone(kernel: str) -> None:
+    # One sequence counts ten million times as much as the others: theirs are dropped at once.
+    random = np.random.default_rng(7)
+    padding, inputs = _normal(random, BATCH, 1, FEATURES), _normal(random, BATCH, 200, FEATURES)
+    num = jnp.asarray([200, 190, 180, 150, 199, 0], jnp.int32)
+    sizes = jnp.asarray([1e-8, 1.0, 1e-8, 1e-9, 1e-9, 1e-8], jnp.float32)
+    _compare(kernel, padding, num, inputs, _weights(random, kernel, scale=0.2), sizes)
+
+
+@pytest.mark.parametrize("source", ["dense", "folded", "scaled"])
+@EVERY_KERNEL
+def test_in_parts_equal_to_the_whole(monkeypatch: pytest.MonkeyPatch, kernel: str, source: str) -> None:
+    random = np.random.default_rng(8)
+    weights, num = _weights(random, kernel), jnp.asarray([30, 0, 7, 50, 49, 12], jnp.int32)
+    tokens = jnp.asarray(random.integers(1, 9, (BATCH, 50)), jnp.int32)
+    factors = _normal(random, BATCH, FEATURES) if source == "scaled" else None
+    lookup = None if source == "dense" else Lookup(tokens, factors)
+    inputs = _normal(random, *((BATCH, 50, FEATURES) if source == "dense" else (9, FEATURES)))
+    padding = _normal(random, BATCH if source == "scaled" else 1, 2, FEATURES)
+
+    def loss(padding: Any, inputs: Any, weights: Any) -> Any:
+        found = run_after_padding(kernel, padding, num, inputs, weights, 50, lookup)
+        return sum((state**2 * jnp.arange(1.0, BATCH + 1)[:, None]).sum() for state in found)
+
+    found = []
+    for count in (1, 3):
+        monkeypatch.setenv(parts.VARIABLE, str(count))
+        monkeypatch.setattr(parts, "FEWEST_ROWS", 1)
+        made = jax.jit(jax.value_and_grad(lambda *given: loss(*given), argnums=(0, 1, 2)))
+        found.append(jax.tree.leaves(made(padding, inputs, weights)))
+    for whole, dealt in zip(*found, strict=True):
+        np.testing.assert_allclose(dealt, whole, rtol=2e-5, atol=2e-6 * float(jnp.abs(whole).max()))
+
+
+def test_no_sequences_have_no_states() -> None:
+    weights = _weights(np.random.default_rng(0), "lstm")
+    none = jnp.zeros((0, 1, FEATURES))
+    found = run_after_padding("lstm", none, jnp.zeros(0, jnp.int32), jnp.zeros((0, 5, FEATURES)), weights, 5)
+    assert [state.shape for state in found] == [(0, UNITS)] * 2
