@@ -126,3 +126,21 @@ def test_what_is_fused_and_what_is_left() -> None:
     assert fusion_of([masked, *keras_front], 0) is None
     assert fusion_of([masked, layers.Flatten(), keras.layers.Dense(3)], 0) == "positions"
     assert fusion_of([masked, keras.layers.Flatten(), keras.layers.Dense(3)], 0) is None
+
+
+@pytest.mark.parametrize("name", ["lstm", "cnn_lstm"])
+def test_fifty_steps_over_long_padding_lose_the_same(name: str) -> None:
+    # Long enough that, under dropout, states come to rest and gradients fade.
+    spec = make_spec(name, length=160, vocabulary_size=40, embedding_size=6, units=7, padding="word")
+    fused, plain = (Network(spec, seed=0, learning_rate=1e-2, fused=fused) for fused in (True, False))
+    states = [fused.initial_state(), plain.initial_state()]
+    random = np.random.default_rng(0)
+    tokens = np.zeros((8, 160), np.int32)
+    for row, length in zip(tokens, [0, 160, 80, 10, 20, 30, 5, 40], strict=True):
+        row[160 - length :] = random.integers(1, 40, length)
+    for _ in range(50):
+        labels = random.integers(0, 2, 8).astype(np.int32)
+        step = SequenceBatch(tokens, labels, np.ones(8, np.float32))
+        states[0], loss, _ = fused.step(states[0], step)
+        states[1], expected, _ = plain.step(states[1], step)
+        assert float(loss) == pytest.approx(float(expected), rel=1e-3)

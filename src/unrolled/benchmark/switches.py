@@ -13,6 +13,7 @@ SWITCHES = {
     "fusion": "layers are computed one by one, and Adam is Keras' own",
     "kernels": "Keras' own recurrent layers as well as no fusion: what plain Keras would do in our engine",
     "fold": "embedding and recurrent layer are computed apart: each position is projected, not each word",
+    "padding": "padding that is a word is computed step by step, for each sequence by itself",
     "phrases": "convolution, pooling and recurrent layer are computed apart (padding as a word)",
     "front": "embedding, convolution and pooling are Keras' own",
     "positions": "embedding, flattening and dense layer are computed apart",
@@ -58,6 +59,7 @@ def applies(name: str, spec: ModelSpec, lengths: Sequence[int]) -> bool:
         "fusion": "embedding_size" in fields,
         "kernels": recurrent,
         "fold": recurrent and not convolutional,
+        "padding": recurrent and spec.padding == "word",
         "phrases": together,
         "front": convolutional and not together,
         "positions": "embedding_size" in fields and not recurrent and not convolutional,
@@ -84,6 +86,8 @@ def switch_off(names: Iterable[str]) -> bool:
             setattr(layers, kind, getattr(layers.keras.layers, kind))
     if "adam" in names:
         setattr(layers, "Adam", layers.keras.optimizers.Adam)  # noqa: B010
+    if "padding" in names:
+        setattr(fusion, "PADDING_AT_ONCE", False)  # noqa: B010
     barred = {_FUSIONS[name] for name in names if name in _FUSIONS}
     if barred:
         find = fusion.fusion_of

@@ -6,8 +6,8 @@ What is found and replaced, in a chain of layers on JAX on a CPU:
   is projected through the input kernel once.
 - Padding that is no mask (the ``notebook`` protocol): while every sequence reads nothing but padding, all of
   them are in the same state, so that stretch is computed once, and each sequence leaves it where its first
-  word stands. Under input dropout the stretch differs by sequence but its input does not change, and is
-  projected once.
+  word stands. Under input dropout the stretch differs by sequence, but its input does not change: it is
+  projected once, and the state comes to rest.
 - Embedding → Conv1D → MaxPooling1D: each distinct token meets the convolution's taps once, and a position
   adds up finished rows. Nothing is stored between the layers.
 - … → recurrent layer: the stretch of padding that pooling leaves is computed once, as above.
@@ -30,6 +30,8 @@ from unrolled.layers.positions import is_positions, read_positions
 from unrolled.layers.recurrent import FusedLoop
 
 Tensor = Any
+# Switched off to measure what it is worth.
+PADDING_AT_ONCE = True
 
 
 def accelerate(model: Any, enabled: bool = True) -> Any:
@@ -158,7 +160,7 @@ def _read_tokens(embedding: Any, layer: Any, tokens: Tensor, training: bool) -> 
     kernel, weights = layer._kernel_call()
     factors = _draw_factors(layer, batch, table.shape[1], training)
     lookup, every = Lookup(tokens, factors), layer.return_sequences
-    if not (embedding.mask_zero or every) and kernel in KERNELS:
+    if PADDING_AT_ONCE and not (embedding.mask_zero or every) and kernel in KERNELS:
         num_pads = jnp.where((tokens != 0).any(1), (tokens != 0).argmax(1), time)
         padding = (table[:1] if factors is None else table[:1] * factors)[:, None]
         return run_after_padding(kernel, padding, num_pads, table, weights, time, lookup)[0]
@@ -193,7 +195,7 @@ def _read_phrases(parts: list[Any], tokens: Tensor, training: bool) -> Tensor:
     reach, size = convolution.kernel_size[0] // 2, pooling.pool_size[0]
     real = tokens != 0
     num_pads = jnp.where(real.any(1), real.argmax(1), tokens.shape[1])
-    num = jnp.clip((num_pads - reach) // size, 0, time)
+    num = jnp.clip((num_pads - reach) // size, 0, time) * PADDING_AT_ONCE
     # The first steps see the sequence's edge; after them all windows of padding are alike.
     edge = min(-(-reach // size), time - 1)
     padding = phrases[:, : edge + 1]
