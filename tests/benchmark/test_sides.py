@@ -143,7 +143,8 @@ def test_switches_are_known_and_belong_to_models() -> None:
         return {switch for switch in SWITCHES if applies(switch, spec, lengths)} - {"kept-memory", "adam"}
 
     assert used("lstm", "masked", (100, 500)) == {"fusion", "kernels", "fold", "lengths"}
-    assert used("cnn_gru", "word") == {"fusion", "kernels", "phrases"}
+    assert used("cnn_gru", "word") == {"fusion", "kernels", "phrases", "padding"}
+    assert used("lstm", "word") == {"fusion", "kernels", "fold", "padding"}
     assert used("cnn_gru", "masked") == {"fusion", "kernels", "front"}
     assert used("embedding_dense", "word") == {"fusion", "positions"}
     assert used("dense", "word") == set()
