@@ -7,7 +7,8 @@ as 2 of them:
   be computed, and ``6·G·H·D`` for each input that must be projected. Padding that is masked needs no state.
   Padding that is read as a word is one path for all sequences of a batch, so one sequence of it is counted,
   as long as the longest padding; with input dropout every sequence has a path of its own, and all positions
-  count, although a path that comes to rest early is left there. Without dropout an input is projected once for each distinct token of the batch; with it, at every
+  count, although a path that comes to rest early is left there. Without dropout an input is projected once
+  for each distinct token of the batch; with it, at every
   position (for padding, once for each sequence). Above a convolution or another recurrence inputs do not go
   by tokens, so every position that is computed is projected.
 - a convolution over an embedding of E numbers with F filters of width K: ``6·E·K·F`` for each distinct token.
