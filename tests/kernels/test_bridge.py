@@ -11,7 +11,7 @@ import jax
 import pytest
 
 from unrolled.errors import MachineError
-from unrolled.kernels import bridge, programs
+from unrolled.kernels import bridge, caching, programs
 
 HEADER = (Path(jax.ffi.include_dir()) / "xla" / "ffi" / "api" / "c_api.h").read_text(encoding="utf-8")
 
@@ -82,10 +82,10 @@ def test_the_cache_moves_with_the_source_and_with_numbas_setting(
 ) -> None:
     from numba.core import config
 
-    usual = programs.cache_directory()
+    usual = caching.cache_directory()
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
-    assert programs.cache_directory() == tmp_path / usual.name
-    copy = tmp_path / "programs.py"
+    assert caching.cache_directory() == tmp_path / usual.name
+    copy = tmp_path / "caching.py"
     copy.write_text("changed", encoding="utf-8")
-    monkeypatch.setattr(programs, "__file__", str(copy))
-    assert programs.cache_directory().name != usual.name
+    monkeypatch.setattr(caching, "__file__", str(copy))
+    assert caching.cache_directory().name != usual.name

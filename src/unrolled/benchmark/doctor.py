@@ -172,7 +172,7 @@ def _examine_layers(problems: list[Problem]) -> tuple[tuple[ComputedBy, ...], st
 
 
 def _count_compiled() -> int:
-    from unrolled.kernels.programs import cache_directory
+    from unrolled.kernels.caching import cache_directory
 
     return len({path.name.split(".")[0] for path in cache_directory().rglob("*.nbi")})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -11,40 +10,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-from unrolled.cache import cache_folder
+from unrolled.kernels.caching import cache_directory, caching
 
 KERNELS = ("lstm", "gru", "gru_reset_before", "simple_rnn")
-
-
-def cache_directory() -> Path:
-    """Where compiled kernels are kept: a folder that changes with any line of this package.
-
-    numba checks only the one file that a function stands in, and these functions call each other across
-    files. ``NUMBA_CACHE_DIR`` is respected.
-    """
-    from numba.core import config
-
-    sha = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        sha.update(path.read_bytes())
-    root = Path(config.CACHE_DIR) if config.CACHE_DIR else cache_folder("kernels")
-    return root / sha.hexdigest()[:16]
-
-
-@contextmanager
-def _caching_in(directory: Path) -> Iterator[None]:
-    """Has numba keep what is compiled inside in ``directory``, and leaves its setting as it was."""
-    from numba.core import config
-
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(directory)
-    try:
-        yield
-    finally:
-        config.CACHE_DIR = before
 
 
 def _directions(kernel: str) -> dict[str, Any]:
@@ -58,29 +28,11 @@ def _compile(handler: Any) -> Any:
     """The C callback of a handler, from disk where it has been compiled before."""
     from numba import cfunc, types
 
+    from unrolled.kernels.tiles import provide_products
+
     provide_products()
-    with _caching_in(cache_directory()):
+    with caching():
         return cfunc(types.intp(types.voidptr), cache=True, error_model="numpy")(handler)
-
-
-@cache
-def provide_products() -> tuple[Any, ...]:
-    """Makes the products known to whatever is compiled or loaded later; what must outlive it."""
-    from llvmlite import binding
-    from numba import cfunc, types
-
-    from unrolled.kernels import tiles
-
-    made = []
-    for symbol, handler, count in (
-        (tiles.ROWS_SYMBOL, tiles.handle_rows, tiles.ROWS_ARGUMENTS),
-        (tiles.TERMS_SYMBOL, tiles.handle_terms, tiles.TERMS_ARGUMENTS),
-    ):
-        with _caching_in(cache_directory()):
-            product = cfunc(types.void(*[types.int64] * count), cache=True, error_model="numpy")(handler)
-        binding.add_symbol(symbol, product.address)
-        made.append(product)
-    return tuple(made)
 
 
 def _is_compiled(kernel: str) -> bool:

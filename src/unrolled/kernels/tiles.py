@@ -9,12 +9,14 @@ any batch.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from llvmlite import ir
-from numba import types
+from llvmlite import binding, ir
+from numba import cfunc, types
 from numba.extending import intrinsic
 
+from unrolled.kernels.caching import caching
 from unrolled.kernels.compiled import compiled
 from unrolled.kernels.lanes import (
     FLOAT,
@@ -30,7 +32,7 @@ from unrolled.kernels.lanes import (
 WIDTH = vector_width()
 # Two vectors of columns by so many rows fill the registers (32 vectors, 16 on AVX2) without spilling.
 TALLEST = 6 if WIDTH == 8 else 12
-# Vectors of columns in a tile of one row, of two, and of more.
+# The most vectors of columns in a tile; one row has as many.
 WIDEST = 8
 # The height for what is left over of a product over terms that are rows in memory.
 SHORT = 3 if WIDTH == 8 else 4
@@ -215,15 +217,30 @@ def _multiply_terms(
 def handle_rows(
     count: int, rows: int, b: int, b_stride: int, b_hop: int, c: int, pitch: int, terms: int, columns: int
 ) -> None:
-    """``c[:count] += a @ b``; compiled and cached by :mod:`unrolled.kernels.programs`."""
+    """``c[:count] += a @ b``; compiled and cached by :func:`provide_products`."""
     _multiply_rows(count, rows, b, b_stride, b_hop, c, pitch, terms, columns)
 
 
 def handle_terms(
     terms: int, rows: int, b: int, b_pitch: int, c: int, c_pitch: int, count: int, columns: int
 ) -> None:
-    """``c += a.T @ b[:terms]``; compiled and cached by :mod:`unrolled.kernels.programs`."""
+    """``c += a.T @ b[:terms]``; compiled and cached by :func:`provide_products`."""
     _multiply_terms(terms, rows, b, b_pitch, c, c_pitch, count, columns)
+
+
+@cache
+def provide_products() -> tuple[Any, ...]:
+    """Makes the products known to whatever is compiled or loaded later; what must outlive it."""
+    made = []
+    for symbol, handler, count in (
+        (ROWS_SYMBOL, handle_rows, ROWS_ARGUMENTS),
+        (TERMS_SYMBOL, handle_terms, TERMS_ARGUMENTS),
+    ):
+        with caching():
+            product = cfunc(types.void(*[types.int64] * count), cache=True, error_model="numpy")(handler)
+        binding.add_symbol(symbol, product.address)
+        made.append(product)
+    return tuple(made)
 
 
 def _outside(symbol: str, num_arguments: int) -> Any:
@@ -234,9 +251,7 @@ def _outside(symbol: str, num_arguments: int) -> Any:
     """
 
     def codegen(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
-        from unrolled.kernels import programs
-
-        programs.provide_products()
+        provide_products()
         function = builder.module.globals.get(symbol)
         if function is None:
             kind = ir.FunctionType(ir.VoidType(), [INT64] * num_arguments)

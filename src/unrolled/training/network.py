@@ -103,14 +103,10 @@ class Network:
 
     def compile_kernels(self, state: State, batch: SequenceBatch) -> None:
         """Has the kernels of a step compiled by another process, if any is missing on this machine."""
-        import jax
-
-        from unrolled.kernels import programs
+        from unrolled.layers.compile import compile_missing_kernels
 
         given = (state.trainable, state.fixed, state.optimizer, batch.tokens, batch.labels, batch.weights)
-        with programs.only_asking() as names:
-            jax.eval_shape(self._train_step, *given)
-        programs.compile_aside(names)
+        compile_missing_kernels(self._train_step, *given)
 
     def predict(self, state: State, split: EncodedSplit, batcher: Batcher) -> FloatArray:
         """Class probabilities for every item of a split, float32, shape (items, classes)."""
