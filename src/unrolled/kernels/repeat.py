@@ -23,8 +23,8 @@ from unrolled.types import FloatArray, IntArray, LongArray
 
 # A state is at rest when it moved by so little, relative to 1 or its own size, over so many steps; over
 # several, since a slow drift is small at every single one. A state that went on drifting at this speed for
-# 400 steps would be off by 1.2e-5; one whose distance shrinks to 0.95 of itself at every step, by 4e-7.
-AT_REST = 2.0**-21
+# 400 steps would be off by 6e-6; one whose distance shrinks to 0.95 of itself at every step, by 2e-7.
+AT_REST = 2.0**-22
 REST_STEPS = 16
 
 
