@@ -198,6 +198,21 @@ def test_a_broken_state_is_not_taken_for_rest() -> None:
     assert broken.tolist() == [False, False, True, False, False, False]
 
 
+def test_a_broken_gradient_is_followed_through_the_padding() -> None:
+    random = np.random.default_rng(9)
+    weights, padding = _weights(random, "lstm"), _normal(random, BATCH, 1, FEATURES)
+    inputs, num = _normal(random, BATCH, 64, FEATURES), jnp.full((BATCH,), 60, jnp.int32)
+    factors = jnp.ones((BATCH, 1)).at[3].set(jnp.nan)
+
+    def loss(padding: Any) -> Any:
+        return (run_after_padding("lstm", padding, num, inputs, weights, 64)[0] * factors).sum()
+
+    found = np.asarray(jax.grad(loss)(padding))
+    assert np.isnan(found[3]).all()
+    assert np.isfinite(np.delete(found, 3, axis=0)).all()
+    assert (np.delete(found, 3, axis=0) != 0).all()
+
+
 @EVERY_KERNEL
 def test_gradients_that_fade_leave_the_large_ones_alone(kernel: str) -> None:
     # One sequence counts ten million times as much as the others: theirs are dropped at once.

@@ -106,6 +106,11 @@ def _parts(flags: int, inputs: Array, weights: Arrays, states: Arrays, mask: Arr
     return num_parts(mask.shape[0]), [*roles, ROLE_ROWS, of_tokens, of_factors]
 
 
+def kept_units(kernel: str) -> int:
+    """What a kernel keeps of a step for the gradient, in units of the state."""
+    return int(import_module(f"unrolled.kernels.{kernel}").KEPT)
+
+
 def forward(
     kernel: str,
     flags: int,
@@ -125,7 +130,7 @@ def forward(
     num_every = int(flags & EVERY_OUTPUT != 0)
     results: list[tuple[int, ...]] = [(batch, units)] * len(states) + [(batch, time, units)] * num_every
     if flags & KEEP:
-        results.append((batch * time, import_module(f"unrolled.kernels.{kernel}").KEPT * units))
+        results.append((batch * time, kept_units(kernel) * units))
     parts, roles = _parts(flags, inputs, weights, states, mask)
     given, aliases = (inputs, *weights, *states, *rest), None
     if stash is not None:

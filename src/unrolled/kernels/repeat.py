@@ -160,8 +160,8 @@ def make_forward(*, has_cell: bool, apart: bool, advance: Any) -> Any:
     The call's arguments: products of the inputs, (rows, slots, gates × units), rows being 1 or the batch;
     recurrent kernel; recurrent bias; the sequences' steps, int32 (batch, 1). Results: h, and c, after them,
     each (batch, units); with KEEP what the gradient needs: as many rows of kept × units as steps are
-    computed, from the beginning of a longer array; the row of each step, (rows, most steps); and how many
-    steps of a sequence were computed, (rows, 1).
+    computed, from the beginning of a longer array, step by step; the row of each sequence among those of a
+    step, (rows, most steps); and how many steps of a sequence were computed, (rows, 1).
     """
 
     @compiled
@@ -226,7 +226,7 @@ def make_forward(*, has_cell: bool, apart: bool, advance: Any) -> Any:
                     add_row(gates, (source, start_of(bias), target))
                 if keep:
                     kept_rows[row] = start_of(stash) + (filled + row) * stride
-                    places[sequence, step] = filled + row
+                    places[sequence, step] = row
             filled += count
             advance(count, units, z, q, packed, h_rows, states.h, states.c, kept_rows)
             step += 1

@@ -178,8 +178,10 @@ def make_backward(*, has_cell: bool, apart: bool, retreat: Any) -> Any:
             np.empty(rows, np.int64),
             np.empty(rows, np.int64),
             np.empty(rows, np.int64),
-            NEGLIGIBLE * float(largest),
+            # Where something is broken, all of it is followed, so that it is seen.
+            NEGLIGIBLE * float(largest) if np.isfinite(largest) else -1.0,
         )
+        offsets = _count_kept(computed)
         sums = _make_sums(max(rows, CHUNK), units, width, apart)
         rest = _make_sums(rows, units, width, apart)
         stride, nothing = stash.shape[1] * 4, np.zeros(stash.shape[1], np.float32)
@@ -189,13 +191,13 @@ def make_backward(*, has_cell: bool, apart: bool, retreat: Any) -> Any:
         if plan.shared:
             if step > computed[0]:
                 count, back.who[0] = 1, 0
-                back.kept_rows[0] = start_of(stash) + np.int64(places[0, computed[0] - 1]) * stride
+                back.kept_rows[0] = start_of(stash) + offsets[computed[0] - 1] * stride
                 back.previous_rows[0] = back.kept_rows[0]
         else:
             for sequence in range(batch):
                 if plan.counts[sequence] > computed[sequence]:
                     _add(sequence, count, back, d_last_h, d_last_c)
-                    at = np.int64(places[sequence, computed[sequence] - 1])
+                    at = offsets[computed[sequence] - 1] + np.int64(places[sequence, computed[sequence] - 1])
                     back.kept_rows[count] = start_of(stash) + at * stride
                     # At rest the step before is like the step itself.
                     back.previous_rows[count] = back.kept_rows[count]
@@ -262,10 +264,12 @@ def make_backward(*, has_cell: bool, apart: bool, retreat: Any) -> Any:
                 filled = 0
             for row in range(count):
                 sequence = back.who[row]
-                back.kept_rows[row] = start_of(stash) + np.int64(places[sequence, k]) * stride
+                at = offsets[k] + np.int64(places[sequence, k])
+                back.kept_rows[row] = start_of(stash) + at * stride
                 back.previous_rows[row] = start_of(nothing)
                 if k > 0:
-                    back.previous_rows[row] = start_of(stash) + np.int64(places[sequence, k - 1]) * stride
+                    at = offsets[k - 1] + np.int64(places[sequence, k - 1])
+                    back.previous_rows[row] = start_of(stash) + at * stride
             d_z_rows, d_q_rows = sums.d_z_rows[filled:], sums.d_q_rows[filled:]
             retreat(
                 count,
@@ -288,6 +292,21 @@ def make_backward(*, has_cell: bool, apart: bool, retreat: Any) -> Any:
         copy_columns(d_recurrent, floats2(result(frame, 1)))
 
     return backward
+
+
+@compiled
+def _count_kept(computed: LongArray) -> LongArray:
+    """Rows kept before each step: a sequence has one for every step of it that was computed."""
+    most = 0
+    for count in computed:
+        most = max(most, count)
+    offsets = np.zeros(most + 1, np.int64)
+    for count in computed:
+        for step in range(count):
+            offsets[step + 1] += 1
+    for step in range(most):
+        offsets[step + 1] += offsets[step]
+    return offsets
 
 
 @compiled

@@ -14,14 +14,12 @@ import jax.numpy as jnp
 
 from unrolled.kernels.flags import FOLDED, KEEP, ROLE_PART, ROLE_ROWS, ROLE_WHOLE, SCALED
 from unrolled.kernels.parts import call, num_parts, total
-from unrolled.kernels.recurrent import Lookup, backward, forward
+from unrolled.kernels.recurrent import Lookup, backward, forward, kept_units
 
 Array: TypeAlias = jax.Array
 Arrays: TypeAlias = tuple[Array, ...]
 
 KERNELS = ("lstm", "gru", "simple_rnn")
-# What is kept of a step for the gradient, in units of the state.
-KEPT = {"lstm": 5, "gru": 5, "simple_rnn": 1}
 
 
 def run_after_padding(
@@ -84,7 +82,7 @@ def _pad(
     num_states = _num_states(kernel)
     results: list[tuple[int, ...]] = [(batch, units)] * num_states
     if flags & KEEP:
-        results += [(rows * time, KEPT[kernel] * units), (rows, time), (rows, 1)]
+        results += [(rows * time, kept_units(kernel) * units), (rows, time), (rows, 1)]
     found = call(
         f"{kernel}_repeat_forward",
         flags & KEEP,
