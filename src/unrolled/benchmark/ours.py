@@ -31,6 +31,8 @@ class Trainer:
         facts = self.job.facts
         edges = tuple(facts["edges"]) if "lengths" not in self.without else (facts["length"],)
         self.batcher = Batcher(self.spec, facts["batch"], edges)
+        blank = self.batcher.blank(self.split, edges[0])
+        self.network.compile_kernels(self.network.initial_state(), blank)
         for length in edges:
             state = self._first_state()
             _, loss, _ = self.network.step(state, self.batcher.blank(self.split, length))

@@ -7,10 +7,10 @@ from typing import Any
 
 
 def compile_missing_kernels(program: Callable[..., Any], *arguments: Any) -> None:
-    """Has another process compile the kernels that a JAX program calls, if any is missing on this machine.
+    """Makes the kernels that a JAX program calls ready; another process compiles what this machine lacks.
 
     Args:
-        program: a function of arrays that JAX can trace; it is not run.
+        program: a function that ``jax.jit`` gave, which keeps what tracing it found; it is not run.
         arguments: what it will be called with, or arrays of the same shapes.
     """
     import jax
@@ -20,3 +20,6 @@ def compile_missing_kernels(program: Callable[..., Any], *arguments: Any) -> Non
     with programs.only_asking() as names:
         jax.eval_shape(program, *arguments)
     programs.compile_aside(names)
+    # The program is not traced again, and would not ask again.
+    for name in names:
+        programs.load(name)

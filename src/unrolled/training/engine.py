@@ -140,7 +140,7 @@ class Engine:
         start = time.perf_counter()
         train = self.data.train
         shortest = self.batcher.blank(train, self.batcher.lengths[0])
-        self.network.compile_kernels(self.network.initial_state(), shortest)
+        self.network.compile_kernels(self.state, shortest)
         for length in self.batcher.lengths:
             _, loss, _ = self.network.step(self.network.initial_state(), self.batcher.blank(train, length))
             self.network.probabilities(self.state, self.reader.blank(train, length).tokens)

@@ -102,11 +102,11 @@ class Network:
         return State(*parts), loss, right
 
     def compile_kernels(self, state: State, batch: SequenceBatch) -> None:
-        """Has the kernels of a step compiled by another process, if any is missing on this machine."""
+        """Makes the kernels of a step ready; another process compiles what this machine lacks."""
         from unrolled.layers.compile import compile_missing_kernels
 
         given = (state.trainable, state.fixed, state.optimizer, batch.tokens, batch.labels, batch.weights)
-        compile_missing_kernels(self._train_step, *given)
+        compile_missing_kernels(self._train, *given)
 
     def predict(self, state: State, split: EncodedSplit, batcher: Batcher) -> FloatArray:
         """Class probabilities for every item of a split, float32, shape (items, classes)."""
