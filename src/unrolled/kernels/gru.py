@@ -29,7 +29,7 @@ from unrolled.kernels.lanes import Lanes, elementwise
 from unrolled.kernels.products import (
     CHUNK,
     add_outer_product,
-    add_product,
+    add_product_fetching,
     add_row,
     fill_rows,
     pack,
@@ -122,19 +122,20 @@ def forward(frame: int) -> None:
     point_at_rows(0, batch, h, h_rows)
     if every:
         spread_before_start(h_start, plan, outputs)
-    gate = units * 4
+    gate, row_bytes = units * 4, KEPT * units * 4
     kept_start = start_of_kept(plan, kept) if keep else 0
     for k in range(active.size - 1):
         count = active[k]
         put_projections(k, source, plan, distinct, projected, packed_kernel, bias, scratch, rows, a)
         fill_rows(count, recurrent_bias, q)
-        add_product(count, h_rows, packed_recurrent, q)
+        now = kept_start + offsets[k] * row_bytes
+        add_product_fetching(count, h_rows, packed_recurrent, q, now, count * row_bytes if keep else 0)
         for place in range(count):
             ap, qp = start_of(a) + place * width * 4, start_of(q) + place * width * 4
             hp = h_rows[place]
             sources = (ap, ap + gate, ap + 2 * gate, qp, qp + gate, qp + 2 * gate, hp)
             if keep:
-                z = kept_start + (offsets[k] + place) * KEPT * gate
+                z = now + place * row_bytes
                 targets = (z, z + gate, z + 2 * gate, z + 3 * gate, z + 4 * gate, hp)
                 step(units, sources + targets)
             else:
@@ -183,14 +184,14 @@ def backward(frame: int) -> None:
     point_at_rows(0, room, d_q, d_q_rows)
     d_bias[:] = 0
     d_recurrent_bias[:] = 0
-    gate, kept_start = units * 4, start_of_kept(plan, kept)
+    gate, row_bytes, kept_start = units * 4, KEPT * units * 4, start_of_kept(plan, kept)
     filled = 0
     for k in range(active.size - 2, -1, -1):
         count = active[k]
         if every:
             gather_output_gradients(k, d_outputs, plan, d_h)
         for place in range(count):
-            z = kept_start + (offsets[k] + place) * KEPT * gate
+            z = kept_start + (offsets[k] + place) * row_bytes
             da, dq = d_a_rows[filled + place], d_q_rows[filled + place]
             dh = start_of(d_h) + place * d_h.shape[1] * 4
             sources = (z, z + gate, z + 2 * gate, z + 3 * gate, z + 4 * gate, dh)
@@ -199,7 +200,11 @@ def backward(frame: int) -> None:
             add_row(GATES * units, (start_of(d_recurrent_bias), dq, start_of(d_recurrent_bias)))
             before_rows[filled + place] = z + 4 * gate
         gather_step(k, filled, source, plan, distinct, gradients, d_a, d_bias, d_inputs)
-        add_product(count, d_q_rows[filled:], packed_recurrent, d_h)
+        next_count = active[k - 1] if k > 0 else 0
+        ahead = kept_start + (offsets[k] - next_count) * row_bytes
+        add_product_fetching(
+            count, d_q_rows[filled:], packed_recurrent, d_h, ahead, next_count * row_bytes
+        )
         filled += count
         if k == 0 or filled + active[k - 1] > room:
             add_outer_product(filled, before_rows, d_q, d_recurrent)

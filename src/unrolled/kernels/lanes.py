@@ -79,6 +79,17 @@ def store(builder: ir.IRBuilder, value: ir.Value, base: ir.Value, element: ir.Va
     builder.store(value, address(builder, base, element, value.type)).align = FLOAT_BYTES
 
 
+def prefetch(builder: ir.IRBuilder, at: ir.Value) -> None:
+    """Asks for the line of memory at an address, up to the second-level cache; any address will do."""
+    name, byte = "llvm.prefetch.p0", ir.IntType(8).as_pointer()
+    function = builder.module.globals.get(name)
+    if function is None:
+        kind = ir.FunctionType(ir.VoidType(), [byte, INT32, INT32, INT32])
+        function = ir.Function(builder.module, kind, name)
+    to_read, second_level, data = INT32(0), INT32(2), INT32(1)
+    builder.call(function, [builder.inttoptr(at, byte), to_read, second_level, data])
+
+
 class Lanes:
     """A vector of float32 inside a formula: arithmetic on it emits code.
 

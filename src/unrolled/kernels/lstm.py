@@ -29,7 +29,7 @@ from unrolled.kernels.lanes import Lanes, elementwise
 from unrolled.kernels.products import (
     CHUNK,
     add_outer_product,
-    add_product,
+    add_product_fetching,
     copy_row,
     pack,
     padded,
@@ -129,17 +129,18 @@ def forward(frame: int) -> None:
     point_at_rows(0, batch, h, h_rows)
     if every:
         spread_before_start(h_start, plan, outputs)
-    row_bytes, gate = units * 4, units * 4
+    gate, kept_bytes = units * 4, KEPT * units * 4
     kept_start = start_of_kept(plan, kept) if keep else 0
     for k in range(active.size - 1):
         count = active[k]
         put_projections(k, source, plan, distinct, projected, packed_kernel, bias, scratch, rows, z)
-        add_product(count, h_rows, packed_recurrent, z)
+        now = kept_start + offsets[k] * kept_bytes
+        add_product_fetching(count, h_rows, packed_recurrent, z, now, count * kept_bytes if keep else 0)
         for place in range(count):
             zi = start_of(z) + place * z.shape[1] * 4
-            hp, cp = start_of(h) + place * row_bytes, start_of(c) + place * row_bytes
+            hp, cp = start_of(h) + place * gate, start_of(c) + place * gate
             if keep:
-                i = kept_start + (offsets[k] + place) * KEPT * gate
+                i = now + place * kept_bytes
                 sources = (zi, zi + gate, zi + 2 * gate, zi + 3 * gate, cp)
                 targets = (i, i + gate, i + 2 * gate, i + 3 * gate, i + 4 * gate, cp, hp)
                 step(units, sources + targets)
@@ -196,19 +197,19 @@ def backward(frame: int) -> None:
     point_at_rows(0, room, before, before_rows)
     point_at_rows(0, room, d_z, d_z_rows)
     d_bias[:] = 0
-    gate, kept_start = units * 4, start_of_kept(plan, kept)
+    gate, kept_bytes, kept_start = units * 4, KEPT * units * 4, start_of_kept(plan, kept)
     filled = 0
     for k in range(active.size - 2, -1, -1):
         count = active[k]
         if every:
             gather_output_gradients(k, d_outputs, plan, d_h)
         for place in range(count):
-            i = kept_start + (offsets[k] + place) * KEPT * gate
+            i = kept_start + (offsets[k] + place) * kept_bytes
             dz = start_of(d_z) + (filled + place) * width * 4
             hb, own = start_of(before) + (filled + place) * gate, start_of(h) + place * gate
             cb = start_of(c) + place * gate
             if k > 0:
-                last = kept_start + (offsets[k - 1] + place) * KEPT * gate
+                last = kept_start + (offsets[k - 1] + place) * kept_bytes
                 cb = last + 4 * gate
                 hidden(units, (last + 3 * gate, cb, hb))
             else:
@@ -220,7 +221,9 @@ def backward(frame: int) -> None:
             step_gradient(units, sources + from_after + targets)
         gather_step(k, filled, source, plan, distinct, gradients, d_z, d_bias, d_inputs)
         zero_rows(count, d_h)
-        add_product(count, d_z_rows[filled:], packed_recurrent, d_h)
+        # The step before was read above, for the cell's state: the one before that comes next.
+        ahead, size = kept_start + offsets[max(k - 2, 0)] * kept_bytes, active[k - 2] * kept_bytes if k > 1 else 0
+        add_product_fetching(count, d_z_rows[filled:], packed_recurrent, d_h, ahead, size)
         filled += count
         if k == 0 or filled + active[k - 1] > room:
             add_outer_product(filled, before_rows, d_z, d_recurrent)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -73,7 +74,7 @@ def add_panel_product(
 
     ``shape`` is that of b: terms, and columns in whole vectors.
     """
-    multiply_rows(count, start_of(rows), b, (pitch, WIDTH), c, pitch, shape)
+    multiply_rows(count, start_of(rows), b, (pitch, WIDTH), c, pitch, shape, (np.int64(0), np.int64(0)))
 
 
 @compiled

@@ -77,10 +77,29 @@ def add_product(count: int, rows: LongArray, packed: FloatArray, out: FloatArray
     """``out[:count] += a @ b``: a by row addresses, b from :func:`pack`, the stride of ``out`` in whole
     vectors.
     """
+    _multiply(count, rows, packed, out, (np.int64(0), np.int64(0)))
+
+
+@compiled
+def add_product_fetching(
+    count: int, rows: LongArray, packed: FloatArray, out: FloatArray, ahead: int, size: int
+) -> None:
+    """:func:`add_product`, which asks for ``size`` bytes of memory from the address ``ahead`` on its way.
+
+    What a step keeps for the gradient is read again long after it left the caches, in an order that the
+    processor's own prefetching loses at every page. Asked for at once, a step's lines would wait for each
+    other; asked for one with every term, they arrive while the product is computed.
+    """
+    _multiply(count, rows, packed, out, (ahead, ahead + size))
+
+
+@compiled
+def _multiply(
+    count: int, rows: LongArray, packed: FloatArray, out: FloatArray, wanted: tuple[int, int]
+) -> None:
     terms, width = packed.shape[1], out.shape[1]
-    multiply_rows(
-        count, start_of(rows), start_of(packed), (WIDTH, terms * WIDTH), start_of(out), width, (terms, width)
-    )
+    b, strides = start_of(packed), (WIDTH, terms * WIDTH)
+    multiply_rows(count, start_of(rows), b, strides, start_of(out), width, (terms, width), wanted)
 
 
 @compiled

@@ -24,6 +24,7 @@ from unrolled.kernels.lanes import (
     INT64,
     load,
     multiply_add,
+    prefetch,
     shared_function,
     store,
     vector_width,
@@ -36,9 +37,10 @@ TALLEST = 6 if WIDTH == 8 else 12
 WIDEST = 8
 # The height for what is left over of a product over terms that are rows in memory.
 SHORT = 3 if WIDTH == 8 else 4
-_BYTES = 4
+_BYTES, _WORD = 4, 8
+LINE_BYTES = 64
 # Numbers that the two products are called with.
-ROWS_ARGUMENTS, TERMS_ARGUMENTS = 9, 8
+ROWS_ARGUMENTS, TERMS_ARGUMENTS = 11, 8
 ROWS_SYMBOL, TERMS_SYMBOL = "unrolled_multiply_rows", "unrolled_multiply_terms"
 
 
@@ -57,7 +59,7 @@ def _broadcast(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
 
 
 def _element(builder: ir.IRBuilder, addresses: ir.Value, index: ir.Value) -> ir.Value:
-    pointer = builder.inttoptr(builder.add(addresses, builder.mul(index, INT64(8))), INT64.as_pointer())
+    pointer = builder.inttoptr(builder.add(addresses, builder.mul(index, INT64(_WORD))), INT64.as_pointer())
     return builder.load(pointer)
 
 
@@ -68,7 +70,7 @@ def _tile(builder: ir.IRBuilder, height: int, vectors: int, *, transposed: bool)
     """
 
     def emit(builder: ir.IRBuilder, arguments: list[ir.Value]) -> None:
-        rows, first, b, b_stride, b_hop, c, c_stride, depth = arguments
+        rows, first, b, b_stride, b_hop, c, c_stride, depth, ahead, hop = arguments
         cells = [(i, v) for i in range(height) for v in range(vectors)]
 
         def place(i: int, v: int) -> ir.Value:
@@ -88,6 +90,7 @@ def _tile(builder: ir.IRBuilder, height: int, vectors: int, *, transposed: bool)
             phi.add_incoming(value, entry)
             running.append(phi)
         start = builder.mul(term, b_stride)
+        prefetch(builder, builder.add(ahead, builder.mul(term, hop)))
         columns = [
             load(builder, b, builder.add(start, builder.mul(b_hop, INT64(v))), WIDTH) for v in range(vectors)
         ]
@@ -111,16 +114,19 @@ def _tile(builder: ir.IRBuilder, height: int, vectors: int, *, transposed: bool)
             store(builder, value, c, place(i, v))
 
     name = f"unrolled_tile_{height}x{vectors}x{WIDTH}{'t' if transposed else ''}"
-    return shared_function(builder, name, 8, emit)
+    return shared_function(builder, name, 10, emit)
 
 
 def _tile_of(heights: tuple[int, ...], *, transposed: bool) -> Any:
-    """``tile(height, vectors, rows, first, b, b_stride, b_hop, c, c_stride, depth)``: one tile of a product.
+    """``tile(height, vectors, rows, first, b, b_stride, b_hop, c, c_stride, depth, ahead, hop)``: one tile of
+    a product.
 
     Plain: ``rows[i]`` is the address of row i of a. Transposed: ``rows[k]`` is the address of row k of a
     stored by terms, whose numbers from ``first`` on belong to the tile's rows. ``c`` is one address, its
     rows ``c_stride`` floats apart; vector v of term k of b lies at ``b + k * b_stride + v * b_hop`` floats.
-    Nothing happens for a height, or a number of vectors, that there is no tile of.
+    With every term k the line of memory at ``ahead + k * hop`` bytes is asked for; with a hop of 0 that is the
+    same line again, which costs nothing. Nothing happens for a height, or a number of vectors, that there is
+    no tile of.
     """
 
     @intrinsic  # type: ignore[untyped-decorator]
@@ -136,6 +142,8 @@ def _tile_of(heights: tuple[int, ...], *, transposed: bool) -> Any:
         c: Any,
         c_stride: Any,
         depth: Any,
+        ahead: Any,
+        hop: Any,
     ) -> Any:
         def codegen(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
             height, vectors, *rest = arguments
@@ -152,7 +160,7 @@ def _tile_of(heights: tuple[int, ...], *, transposed: bool) -> Any:
             builder.position_at_end(done)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 10), codegen
+        return types.void(*[types.int64] * 12), codegen
 
     return tile
 
@@ -163,7 +171,17 @@ _terms_tile = _tile_of((TALLEST, SHORT, 1), transposed=True)
 
 @compiled
 def _multiply_rows(
-    count: int, rows: int, b: int, b_stride: int, b_hop: int, c: int, pitch: int, terms: int, columns: int
+    count: int,
+    rows: int,
+    b: int,
+    b_stride: int,
+    b_hop: int,
+    c: int,
+    pitch: int,
+    terms: int,
+    columns: int,
+    ahead: int,
+    until: int,
 ) -> None:
     if count == 0:
         return
@@ -185,8 +203,10 @@ def _multiply_rows(
         at = 0
         for group in range(groups):
             height = low + (1 if group < more else 0)
-            own, target = rows + at * 8, out + at * pitch * _BYTES
-            _rows_tile(height, wide, own, 0, panel, b_stride, b_hop, target, pitch, terms)
+            own, target = rows + at * _WORD, out + at * pitch * _BYTES
+            hop = LINE_BYTES if ahead < until else 0
+            _rows_tile(height, wide, own, 0, panel, b_stride, b_hop, target, pitch, terms, ahead, hop)
+            ahead += terms * hop
             at += height
         column += wide
 
@@ -208,17 +228,26 @@ def _multiply_terms(
                 height = TALLEST
             elif count - at >= SHORT:
                 height = SHORT
-            _terms_tile(
-                height, wide, rows, at, panel, b_pitch, WIDTH, out + at * c_pitch * _BYTES, c_pitch, terms
-            )
+            target = out + at * c_pitch * _BYTES
+            _terms_tile(height, wide, rows, at, panel, b_pitch, WIDTH, target, c_pitch, terms, rows, 0)
             at += height
 
 
 def handle_rows(
-    count: int, rows: int, b: int, b_stride: int, b_hop: int, c: int, pitch: int, terms: int, columns: int
+    count: int,
+    rows: int,
+    b: int,
+    b_stride: int,
+    b_hop: int,
+    c: int,
+    pitch: int,
+    terms: int,
+    columns: int,
+    ahead: int,
+    until: int,
 ) -> None:
     """``c[:count] += a @ b``; compiled and cached by :func:`provide_products`."""
-    _multiply_rows(count, rows, b, b_stride, b_hop, c, pitch, terms, columns)
+    _multiply_rows(count, rows, b, b_stride, b_hop, c, pitch, terms, columns, ahead, until)
 
 
 def handle_terms(
@@ -274,6 +303,8 @@ def _call_rows(
     pitch: Any,
     terms: Any,
     columns: Any,
+    ahead: Any,
+    until: Any,
 ) -> Any:
     return _outside(ROWS_SYMBOL, ROWS_ARGUMENTS)
 
@@ -287,7 +318,14 @@ def _call_terms(
 
 @compiled
 def multiply_rows(
-    count: int, rows: int, b: int, strides: tuple[int, int], c: int, pitch: int, shape: tuple[int, int]
+    count: int,
+    rows: int,
+    b: int,
+    strides: tuple[int, int],
+    c: int,
+    pitch: int,
+    shape: tuple[int, int],
+    wanted: tuple[int, int],
 ) -> None:
     """``c[:count] += a @ b``.
 
@@ -299,8 +337,9 @@ def multiply_rows(
         c: address of c.
         pitch: floats from row to row of c.
         shape: of b: terms, and columns in whole vectors.
+        wanted: two addresses; memory from the first to the second is asked for on the way.
     """
-    _call_rows(count, rows, b, strides[0], strides[1], c, pitch, shape[0], shape[1])
+    _call_rows(count, rows, b, strides[0], strides[1], c, pitch, shape[0], shape[1], wanted[0], wanted[1])
 
 
 @compiled
