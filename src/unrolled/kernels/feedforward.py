@@ -87,18 +87,47 @@ def _phrases_keeping(
 
 
 def _phrases_backward(flags: int, saved: Arrays, gradient: Array) -> tuple[Any, ...]:
-    table, kernel, tokens = saved[:3]
+    table, kernel, tokens, _, kept = saved
     parts = num_parts(tokens.shape[0])
-    found = call(
+    slots, sums, d_bias = call(
         "phrases_backward",
         flags,
         (*saved, gradient),
-        [table.shape, kernel.shape, kernel.shape[2:]],
+        [(1, table.shape[0]), kept.shape[-2:], kernel.shape[2:]],
         parts=parts,
         argument_roles=(ROLE_WHOLE, ROLE_WHOLE, ROLE_ROWS, ROLE_ROWS, ROLE_PART, ROLE_ROWS),
         result_roles=(ROLE_PART,) * 3,
+        integers=(0,),
     )
-    return *(total(each, parts) for each in found), None
+    taps, features, filters = kernel.shape
+    matrix = jnp.swapaxes(kernel, 0, 1).reshape(features, taps * filters)
+    d_table, d_matrix = table_gradients(table, matrix, slots, sums, parts)
+    d_kernel = jnp.swapaxes(d_matrix.reshape(features, taps, filters), 0, 1)
+    return d_table, d_kernel, total(d_bias, parts), None
+
+
+def table_gradients(table: Array, matrix: Array, slots: Array, sums: Array, parts: int) -> Arrays:
+    """The gradients of a table and of the matrix that its rows were multiplied with.
+
+    Args:
+        table: float32, shape (rows, features).
+        matrix: float32, shape (features, columns).
+        slots: int32, (parts, 1, rows), or without the first axis if there is one part: the place of each row
+            of the table among the distinct rows that a part read, -1 if it did not.
+        sums: float32, (parts, most distinct rows, columns in whole vectors), likewise: the gradients of those
+            rows' products with the matrix.
+        parts: in how many parts a batch was computed, and this is.
+    """
+    d_table, d_matrix = call(
+        "table_backward",
+        0,
+        (table, matrix, slots.reshape(parts, -1), sums.reshape(parts, *sums.shape[-2:])),
+        [table.shape, matrix.shape],
+        parts=parts,
+        argument_roles=(ROLE_WHOLE,) * 4,
+        result_roles=(ROLE_WHOLE, ROLE_PART),
+    )
+    return d_table, total(d_matrix, parts)
 
 
 _phrases.defvjp(_phrases_keeping, _phrases_backward)

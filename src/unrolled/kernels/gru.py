@@ -202,9 +202,7 @@ def backward(frame: int) -> None:
         gather_step(k, filled, source, plan, distinct, gradients, d_a, d_bias, d_inputs)
         next_count = active[k - 1] if k > 0 else 0
         ahead = kept_start + (offsets[k] - next_count) * row_bytes
-        add_product_fetching(
-            count, d_q_rows[filled:], packed_recurrent, d_h, ahead, next_count * row_bytes
-        )
+        add_product_fetching(count, d_q_rows[filled:], packed_recurrent, d_h, ahead, next_count * row_bytes)
         filled += count
         if k == 0 or filled + active[k - 1] > room:
             add_outer_product(filled, before_rows, d_q, d_recurrent)

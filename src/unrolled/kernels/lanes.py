@@ -214,6 +214,19 @@ def _emit_loop(
     return index
 
 
+def emit_vectors(
+    builder: ir.IRBuilder, count: ir.Value, body_of: Callable[[int], Callable[[ir.Value], None]]
+) -> None:
+    """Covers ``count`` numbers: by full vectors, then quarters, then one by one.
+
+    ``body_of(width)`` returns what emits the work on ``width`` numbers from a given one on.
+    """
+    index: ir.Value = INT64(0)
+    full = vector_width()
+    for width in (full, full // 4, 1) if full > 4 else (full, 1):
+        index = _emit_loop(builder, index, count, width, body_of(width))
+
+
 def shared_function(
     builder: ir.IRBuilder, name: str, num_arguments: int, emit: Callable[[ir.IRBuilder, list[ir.Value]], None]
 ) -> ir.Function:
@@ -258,10 +271,7 @@ def elementwise(name: str, formula: Formula, num_inputs: int) -> Any:
 
             return body
 
-        index: ir.Value = INT64(0)
-        full = vector_width()
-        for width in (full, full // 4, 1) if full > 4 else (full, 1):
-            index = _emit_loop(builder, index, count, width, body_of(width))
+        emit_vectors(builder, count, body_of)
 
     @intrinsic  # type: ignore[untyped-decorator]
     def run(_typing: Any, count: Any, addresses: Any) -> Any:

@@ -222,8 +222,9 @@ def backward(frame: int) -> None:
         gather_step(k, filled, source, plan, distinct, gradients, d_z, d_bias, d_inputs)
         zero_rows(count, d_h)
         # The step before was read above, for the cell's state: the one before that comes next.
-        ahead, size = kept_start + offsets[max(k - 2, 0)] * kept_bytes, active[k - 2] * kept_bytes if k > 1 else 0
-        add_product_fetching(count, d_z_rows[filled:], packed_recurrent, d_h, ahead, size)
+        next_count = active[k - 2] if k > 1 else 0
+        ahead = kept_start + offsets[max(k - 2, 0)] * kept_bytes
+        add_product_fetching(count, d_z_rows[filled:], packed_recurrent, d_h, ahead, next_count * kept_bytes)
         filled += count
         if k == 0 or filled + active[k - 1] > room:
             add_outer_product(filled, before_rows, d_z, d_recurrent)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -74,7 +73,7 @@ def add_panel_product(
 
     ``shape`` is that of b: terms, and columns in whole vectors.
     """
-    multiply_rows(count, start_of(rows), b, (pitch, WIDTH), c, pitch, shape, (np.int64(0), np.int64(0)))
+    multiply_rows(count, start_of(rows), b, (pitch, WIDTH), c, pitch, shape, (0, 0))
 
 
 @compiled

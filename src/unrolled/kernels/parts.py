@@ -58,6 +58,7 @@ def call(
     argument_roles: Sequence[int],
     result_roles: Sequence[int],
     aliases: dict[int, int] | None = None,
+    integers: Sequence[int] = (),
 ) -> tuple[jax.Array, ...]:
     """A custom call, in parts if there is more than one.
 
@@ -65,11 +66,12 @@ def call(
         target: "KERNEL_DIRECTION".
         flags: the kernel's.
         arguments: its arguments; those of ROLE_PART have an axis of ``parts`` first.
-        results: the shapes of its float32 results; those of ROLE_PART get such an axis.
+        results: the shapes of its results; those of ROLE_PART get such an axis.
         parts: how many.
         argument_roles: ROLE_WHOLE, ROLE_ROWS or ROLE_PART for each argument.
         result_roles: the same for each result.
         aliases: results by the arguments whose memory they may take.
+        integers: places of the results that are int32; all others are float32.
     """
     kernel, _, direction = target.rpartition("_")
     programs.load(kernel)
@@ -79,7 +81,10 @@ def call(
     ]
     made: Any = jax.ffi.ffi_call(
         f"unrolled_{kernel}_{direction}",
-        [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes],
+        [
+            jax.ShapeDtypeStruct(shape, jnp.int32 if place in integers else jnp.float32)
+            for place, shape in enumerate(shapes)
+        ],
         vmap_method="sequential",
         input_output_aliases=aliases,
     )

@@ -3,8 +3,9 @@
 A convolution over embeddings is a sum over taps, ``z[p] = b + Σ_t E[token[p + t - low]] K[t]``, and a batch
 holds far fewer distinct tokens than positions: each distinct row meets all taps in one product, and every
 position adds up as many finished rows as there are taps. Going back, gradients are summed by token before two
-small products turn them into those of kernel and table. No embedding of a position and no convolution before
-its pooling is ever stored: going back they are added up again, in the same order and so to the same bits.
+small products turn them into those of kernel and table (:mod:`unrolled.kernels.table`). No embedding of a
+position and no convolution before its pooling is ever stored: going back they are added up again, in the same
+order and so to the same bits.
 
 Where several steps of a window share its largest value, the gradient goes to the first, as in XLA.
 """
@@ -27,10 +28,9 @@ from unrolled.kernels.bridge import (
 )
 from unrolled.kernels.compiled import compiled
 from unrolled.kernels.flags import KEEP, MASKED, MOST_SIZE, RELU, SIZE_SHIFT
+from unrolled.kernels.gathered import add_to_rows, sum_rows
 from unrolled.kernels.lanes import elementwise
 from unrolled.kernels.products import (
-    CHUNK,
-    add_outer_product,
     add_product,
     add_row,
     copy_row,
@@ -40,7 +40,6 @@ from unrolled.kernels.products import (
     zero_row,
     zero_rows,
 )
-from unrolled.kernels.schedule import point_at_rows
 from unrolled.kernels.tasks import entry
 from unrolled.types import FloatArray, IntArray, LongArray
 
@@ -49,6 +48,10 @@ larger_row = elementwise("larger_row", lambda a, b: (a.larger(b),), 2)
 relu_row = elementwise("relu_row", lambda a: (a.clamp(0.0, float("inf")),), 1)
 gate_row = elementwise("gate_row", lambda out, d: (out.where_positive(d),), 2)
 route_row = elementwise("route_row", lambda z, out, d: z.split_where_equal(out, d), 3)
+# What came out is compared with, and is never below 0.
+route_relu_row = elementwise(
+    "route_relu_row", lambda z, out, d: z.clamp(0.0, float("inf")).split_where_equal(out, d), 3
+)
 
 
 class Reading(NamedTuple):
@@ -109,6 +112,15 @@ def read_tokens(tokens: IntArray, table: FloatArray, kernel: FloatArray, mode: i
 
 
 @compiled
+def _list_slots(reading: Reading, table: FloatArray, slots: IntArray) -> None:
+    """Writes each table row's place among the distinct rows, -1 where it was not read."""
+    slots[:] = -1
+    stride = table.shape[1] * 4
+    for slot in range(reading.rows.size):
+        slots[0, (reading.rows[slot] - start_of(table)) // stride] = slot
+
+
+@compiled
 def lay_out(kernel: FloatArray) -> FloatArray:
     """The kernel (taps, features, filters) as one matrix (features, taps × filters)."""
     taps, features, filters = kernel.shape
@@ -121,30 +133,19 @@ def lay_out(kernel: FloatArray) -> FloatArray:
 
 
 @compiled
-def _sum_position(b: int, step: int, reading: Reading, projected: FloatArray, own: FloatArray) -> int:
-    """The address of the convolution at a position: ``own``, unless the position reads one row alone."""
+def _find_taps(b: int, step: int, reading: Reading, projected: FloatArray, rows: LongArray) -> int:
+    """Lists the addresses of the finished rows that a position adds up, its own tap's first; their number."""
     base, stride, width = start_of(projected), projected.shape[1] * 4, reading.filters * 4
-    low, time, scratch = reading.low, reading.slots.shape[1], start_of(own)
+    low, time = reading.low, reading.slots.shape[1]
     # The bias is in the rows of the position's own tap.
-    found = base + np.int64(reading.slots[b, step]) * stride + low * width
+    rows[0] = base + np.int64(reading.slots[b, step]) * stride + low * width
+    count = 1
     for tap in range(max(low - step, 0), min(reading.taps, time + low - step)):
         slot = np.int64(reading.slots[b, step + tap - low])
         if tap != low and slot >= 0:
-            add_row(reading.filters, (found, base + slot * stride + tap * width, scratch))
-            found = scratch
-    return found
-
-
-@compiled
-def _add_to_taps(b: int, step: int, reading: Reading, gradient: int, sums: FloatArray) -> None:
-    """Adds a position's gradient to the sums of every row that it read."""
-    base, stride, width = start_of(sums), sums.shape[1] * 4, reading.filters * 4
-    low, time = reading.low, reading.slots.shape[1]
-    for tap in range(max(low - step, 0), min(reading.taps, time + low - step)):
-        slot = np.int64(reading.slots[b, step + tap - low])
-        if slot >= 0:
-            at = base + slot * stride + tap * width
-            add_row(reading.filters, (at, gradient, at))
+            rows[count] = base + slot * stride + tap * width
+            count += 1
+    return count
 
 
 @compiled
@@ -179,7 +180,7 @@ def forward(frame: int) -> None:
         copy_row(filters, (start_of(bias), at))
     add_product(count, reading.rows, pack(lay_out(kernel), False), projected)
 
-    scratch = np.empty(filters, np.float32)
+    scratch, rows = np.empty(filters, np.float32), np.empty(reading.taps, np.int64)
     batch, windows = phrases.shape[0], phrases.shape[1]
     first_shared = _first_shared(reading)
     for b in range(batch):
@@ -193,11 +194,12 @@ def forward(frame: int) -> None:
             for step in range(max(start, 0), start + reading.size):
                 if reading.slots[b, step] < 0:
                     continue
-                found = _sum_position(b, step, reading, projected, scratch)
+                number = _find_taps(b, step, reading, projected, rows)
                 if empty:
-                    copy_row(filters, (found, out))
+                    sum_rows(filters, number, start_of(rows), out)
                 else:
-                    larger_row(filters, (out, found, out))
+                    sum_rows(filters, number, start_of(rows), start_of(scratch))
+                    larger_row(filters, (out, start_of(scratch), out))
                 empty = False
             if empty:
                 zero_row(filters, (out, out))
@@ -210,7 +212,9 @@ def backward(frame: int) -> None:
     """Runs the gradient: the arguments and results of one custom call.
 
     Arguments: table, kernel, tokens, the phrases, what :func:`forward` kept, the gradient of the phrases.
-    Results: the gradients of table, kernel and bias.
+    Results: for each row of the table, int32 (1, rows), its place among the distinct rows or -1; the gradient
+    of each distinct row's projection, (most distinct rows, padded taps × filters), for
+    :mod:`unrolled.kernels.table`; and the gradient of the bias.
     """
     mode = flags(frame)
     relu = mode & RELU != 0
@@ -219,13 +223,17 @@ def backward(frame: int) -> None:
     d_phrases = floats3(argument(frame, 5))
     reading = read_tokens(integers2(argument(frame, 2)), table, kernel, mode)
     filters = reading.filters
-    sums = np.zeros((reading.rows.size, projected.shape[1]), np.float32)
+    slots, sums, d_bias = integers2(result(frame, 0)), floats2(result(frame, 1)), floats1(result(frame, 2))
+    _list_slots(reading, table, slots)
+    zero_rows(reading.rows.size, sums)
+    d_bias[:] = 0
 
     scratch, d_left, d_here = (
         np.empty(filters, np.float32),
         np.empty(filters, np.float32),
         np.empty(filters, np.float32),
     )
+    rows, shift = np.empty(reading.taps, np.int64), start_of(sums) - start_of(projected)
     batch, windows = phrases.shape[0], phrases.shape[1]
     first_shared = _first_shared(reading)
     for b in range(batch):
@@ -246,49 +254,17 @@ def backward(frame: int) -> None:
             start = window * reading.size - reading.missing
             for step in range(max(start, 0), start + reading.size):
                 if reading.slots[b, step] >= 0:
-                    found = _sum_position(b, step, reading, projected, scratch)
+                    number = _find_taps(b, step, reading, projected, rows)
+                    sum_rows(filters, number, start_of(rows), start_of(scratch))
                     if relu:
-                        # The comparison below is with what came out, which is never below 0.
-                        relu_row(filters, (found, start_of(scratch)))
-                        found = start_of(scratch)
-                    route_row(filters, (found, out, left, here, left))
-                    _add_to_taps(b, step, reading, here, sums)
-    _finish(reading, lay_out(kernel), sums, start_of(floats2(result(frame, 0))) - start_of(table), frame)
-
-
-@compiled
-def _finish(reading: Reading, matrix: FloatArray, sums: FloatArray, shift: int, frame: int) -> None:
-    """Turns what was summed by distinct row into the three gradients."""
-    d_table, d_kernel, d_bias = (
-        floats2(result(frame, 0)),
-        floats3(result(frame, 1)),
-        floats1(result(frame, 2)),
-    )
-    filters, width = reading.filters, sums.shape[1]
-    features = matrix.shape[0]
-    d_table[:] = 0
-    d_bias[:] = 0
-    packed = pack(matrix, True)
-    d_matrix = np.zeros((features, width), np.float32)
-    d_x = np.empty((CHUNK, padded(features)), np.float32)
-    sum_rows = np.empty(CHUNK, np.int64)
-    for first in range(0, reading.rows.size, CHUNK):
-        count = min(CHUNK, reading.rows.size - first)
-        chunk = sums[first : first + count]
-        point_at_rows(0, count, chunk, sum_rows)
-        for place in range(count):
-            own = sum_rows[place] + reading.low * filters * 4
-            add_row(filters, (start_of(d_bias), own, start_of(d_bias)))
-        add_outer_product(count, reading.rows[first:], chunk, d_matrix)
-        zero_rows(count, d_x)
-        add_product(count, sum_rows, packed, d_x)
-        for place in range(count):
-            at = start_of(d_x) + place * d_x.shape[1] * 4
-            copy_row(features, (at, reading.rows[first + place] + shift))
-    for tap in range(reading.taps):
-        for feature in range(features):
-            at = start_of(d_matrix) + (feature * width + tap * filters) * 4
-            copy_row(filters, (at, start_of(d_kernel) + (tap * features + feature) * filters * 4))
+                        route_relu_row(filters, (start_of(scratch), out, left, here, left))
+                    else:
+                        route_row(filters, (start_of(scratch), out, left, here, left))
+                    add_to_rows(filters, number, start_of(rows), shift, here)
+    own = reading.low * filters * 4
+    for slot in range(reading.rows.size):
+        at = start_of(sums) + slot * sums.shape[1] * 4 + own
+        add_row(filters, (start_of(d_bias), at, start_of(d_bias)))
 
 
 _enter_forward = entry("phrases_forward", forward)

@@ -77,7 +77,7 @@ def add_product(count: int, rows: LongArray, packed: FloatArray, out: FloatArray
     """``out[:count] += a @ b``: a by row addresses, b from :func:`pack`, the stride of ``out`` in whole
     vectors.
     """
-    _multiply(count, rows, packed, out, (np.int64(0), np.int64(0)))
+    _multiply(count, rows, packed, out, (0, 0))
 
 
 @compiled

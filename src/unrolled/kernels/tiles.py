@@ -124,9 +124,9 @@ def _tile_of(heights: tuple[int, ...], *, transposed: bool) -> Any:
     Plain: ``rows[i]`` is the address of row i of a. Transposed: ``rows[k]`` is the address of row k of a
     stored by terms, whose numbers from ``first`` on belong to the tile's rows. ``c`` is one address, its
     rows ``c_stride`` floats apart; vector v of term k of b lies at ``b + k * b_stride + v * b_hop`` floats.
-    With every term k the line of memory at ``ahead + k * hop`` bytes is asked for; with a hop of 0 that is the
-    same line again, which costs nothing. Nothing happens for a height, or a number of vectors, that there is
-    no tile of.
+    With every term k the line of memory ``k * hop`` bytes after the address ``ahead`` is asked for; with a
+    hop of 0 that is the same line again, which costs nothing. Nothing happens for a height, or a number of
+    vectors, that there is no tile of.
     """
 
     @intrinsic  # type: ignore[untyped-decorator]

@@ -1,0 +1,122 @@
+"""Does fusion compute the same function? Training with it and without it, side by side.
+
+usage: python -m benchmarks.fusion DATA [--protocol notebook] [--models lstm,…] [--seeds 5] [--epochs 1] [--steps 50]
+
+Both networks start from the same weights, draw the same dropout and see the same batches. Printed for each
+model: the largest relative difference of the loss over the first steps, and, for each seed, the test accuracy
+after the last epoch of both, with the mean of the differences and its 95 % interval (Student's t over the
+seeds). Without fusion every layer is computed by itself, on the same kernels where one applies, and
+Adam is Keras' own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+import numpy as np
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fusion", description=__doc__.splitlines()[0])
+    parser.add_argument("data", help="imdb, demo or a path")
+    parser.add_argument("--protocol", choices=("standard", "notebook"), default="notebook")
+    parser.add_argument("--models", default="simple_rnn,lstm,cnn_lstm,cnn_gru", help="registry names")
+    parser.add_argument("--seeds", type=int, default=5, help="0 leaves the accuracies out")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=50, help="of which losses are compared")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    return parser.parse_args(arguments)
+
+
+class Pair:
+    """One model under one seed, fused and not."""
+
+    def __init__(self, name: str, options: argparse.Namespace, data: Any, seed: int) -> None:
+        from unrolled.models import parse_spec
+        from unrolled.training.engine import Engine
+        from unrolled.training.network import Network
+        from unrolled.training.settings import select_architectures
+        from unrolled.training.study import plan_runs
+
+        chosen = select_architectures([name])
+        plan = plan_runs(chosen, data, options.protocol, num_seeds=1, first_seed=seed)[0]
+        spec, self.seed, self.data = parse_spec(plan.model), seed, data
+        engine = Engine(None, spec, plan.training, data)
+        self.batcher, self.reader = engine.batcher, engine.reader
+        rate = plan.training.learning_rate
+        self.networks = [Network(spec, seed=seed, learning_rate=rate, fused=fused) for fused in (True, False)]
+        self.states = [network.initial_state() for network in self.networks]
+
+    def train(self, epoch: int, most_steps: int | None = None) -> list[tuple[float, float]]:
+        """Trains both on the same batches of an epoch, or its first; the losses of each step, in nats."""
+        losses = []
+        for rows in self.batcher.epoch_order(self.data.train, self.seed, epoch)[:most_steps]:
+            batch = self.batcher.batch(self.data.train, rows)
+            pair = []
+            for place, network in enumerate(self.networks):
+                self.states[place], loss, _ = network.step(self.states[place], batch)
+                pair.append(float(loss))
+            losses.append((pair[0], pair[1]))
+        return losses
+
+    def accuracies(self) -> tuple[float, float]:
+        """The test accuracy of both, as shares."""
+        found = []
+        for network, state in zip(self.networks, self.states, strict=True):
+            answers = network.predict(state, self.data.test, self.reader).argmax(axis=1)
+            found.append(float(np.mean(answers == self.data.test.labels)))
+        return found[0], found[1]
+
+
+def compare(name: str, options: argparse.Namespace, data: Any) -> None:
+    """Prints the comparison of one model."""
+    from scipy.stats import t
+
+    losses = Pair(name, options, data, 0).train(0, options.steps)
+    difference = max(abs(ours - plain) / abs(plain) for ours, plain in losses)
+    ours, plain = losses[-1]
+    print(
+        f"{name}: losses of {len(losses)} steps differ by at most {difference:.1e} of themselves; "
+        f"at the last {ours:.5f} fused, {plain:.5f} not",
+        flush=True,
+    )
+    found = []
+    for seed in range(options.seeds):
+        pair = Pair(name, options, data, seed)
+        for epoch in range(options.epochs):
+            pair.train(epoch)
+        found.append(pair.accuracies())
+        print(f"  seed {seed}: test accuracy {found[-1][0]:.4f} fused, {found[-1][1]:.4f} not", flush=True)
+    if len(found) < 2:
+        return
+    differences = np.array([one - other for one, other in found])
+    mean, error = differences.mean(), differences.std(ddof=1) / np.sqrt(len(differences))
+    reach = float(t.ppf(0.975, len(differences) - 1)) * error
+    means = np.mean(found, axis=0)
+    print(
+        f"  mean {means[0]:.4f} fused, {means[1]:.4f} not; difference {mean * 100:+.2f} points "
+        f"(95 % interval {(mean - reach) * 100:+.2f} to {(mean + reach) * 100:+.2f})",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Compares every model asked for."""
+    options = parse()
+    from unrolled.training.scheduler import worker_environment
+
+    os.environ.update(worker_environment(os.environ, options.threads))
+    from unrolled.cli.lab import load_corpus
+
+    columns = {"text_column": None, "label_column": None}
+    data, _ = load_corpus(options.data, protocol=options.protocol, columns=columns)
+    print(f"{options.protocol} protocol, {len(data.train):,} sequences, {options.epochs} epochs a seed")
+    for name in options.models.split(","):
+        compare(name, options, data)
+
+
+if __name__ == "__main__":
+    main()
