@@ -13,7 +13,16 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from unrolled.kernels.lanes import INT64, emit_vectors, load, shared_function, store
+from unrolled.kernels.compiled import compiled
+from unrolled.kernels.lanes import (
+    INT64,
+    LINE_BYTES,
+    emit_vectors,
+    load,
+    prefetch,
+    shared_function,
+    store,
+)
 
 _WORD = 8
 
@@ -107,3 +116,19 @@ def add_to_rows(_typing: Any, count: Any, number: Any, rows: Any, shift: Any, so
     Those stand ``shift`` bytes after the addresses that stand at ``rows``; each has ``count`` float32.
     """
     return _routine("unrolled_add_to_rows", 5, _emit_addition)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _fetch_line(_typing: Any, at: Any) -> Any:
+    def codegen(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
+        prefetch(builder, arguments[0])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@compiled
+def fetch_row(start: int, size: int) -> None:
+    """Asks for the memory of a row of ``size`` bytes that will be needed soon, and does not wait for it."""
+    for offset in range(0, size, LINE_BYTES):
+        _fetch_line(start + offset)

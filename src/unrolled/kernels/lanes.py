@@ -22,6 +22,8 @@ FLOAT = ir.FloatType()
 INT32 = ir.IntType(32)
 INT64 = ir.IntType(64)
 FLOAT_BYTES = 4
+# What memory is fetched by; where lines are longer, some are asked for twice.
+LINE_BYTES = 64
 
 Formula = Callable[..., "Sequence[Lanes]"]
 

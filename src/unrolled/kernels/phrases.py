@@ -28,7 +28,7 @@ from unrolled.kernels.bridge import (
 )
 from unrolled.kernels.compiled import compiled
 from unrolled.kernels.flags import KEEP, MASKED, MOST_SIZE, RELU, SIZE_SHIFT
-from unrolled.kernels.gathered import add_to_rows, sum_rows
+from unrolled.kernels.gathered import add_to_rows, fetch_row, sum_rows
 from unrolled.kernels.lanes import elementwise
 from unrolled.kernels.products import (
     add_product,
@@ -42,6 +42,9 @@ from unrolled.kernels.products import (
 )
 from unrolled.kernels.tasks import entry
 from unrolled.types import FloatArray, IntArray, LongArray
+
+# Positions that lie between asking for a row and adding to it, on the way back: it left the caches long ago.
+FETCH_AHEAD = 8
 
 larger_row = elementwise("larger_row", lambda a, b: (a.larger(b),), 2)
 # NaN is not above 0 and not below it either, and stays.
@@ -146,6 +149,16 @@ def _find_taps(b: int, step: int, reading: Reading, projected: FloatArray, rows:
             rows[count] = base + slot * stride + tap * width
             count += 1
     return count
+
+
+@compiled
+def _fetch_taps(b: int, step: int, reading: Reading, projected: FloatArray, shift: int) -> None:
+    """Asks for the finished rows of a position's token, and for those that lie ``shift`` bytes after them."""
+    slot = np.int64(reading.slots[b, step]) if step >= 0 else np.int64(-1)
+    if slot >= 0:
+        row, size = start_of(projected) + slot * projected.shape[1] * 4, reading.taps * reading.filters * 4
+        fetch_row(row, size)
+        fetch_row(row + shift, size)
 
 
 @compiled
@@ -255,6 +268,7 @@ def backward(frame: int) -> None:
             for step in range(max(start, 0), start + reading.size):
                 if reading.slots[b, step] >= 0:
                     number = _find_taps(b, step, reading, projected, rows)
+                    _fetch_taps(b, step - FETCH_AHEAD, reading, projected, shift)
                     sum_rows(filters, number, start_of(rows), start_of(scratch))
                     if relu:
                         route_relu_row(filters, (start_of(scratch), out, left, here, left))

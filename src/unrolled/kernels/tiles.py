@@ -22,6 +22,7 @@ from unrolled.kernels.lanes import (
     FLOAT,
     INT32,
     INT64,
+    LINE_BYTES,
     load,
     multiply_add,
     prefetch,
@@ -38,7 +39,6 @@ WIDEST = 8
 # The height for what is left over of a product over terms that are rows in memory.
 SHORT = 3 if WIDTH == 8 else 4
 _BYTES, _WORD = 4, 8
-LINE_BYTES = 64
 # Numbers that the two products are called with.
 ROWS_ARGUMENTS, TERMS_ARGUMENTS = 11, 8
 ROWS_SYMBOL, TERMS_SYMBOL = "unrolled_multiply_rows", "unrolled_multiply_terms"
