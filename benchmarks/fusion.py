@@ -1,6 +1,6 @@
 """Does fusion compute the same function? Training with it and without it, side by side.
 
-usage: python -m benchmarks.fusion DATA [--protocol notebook] [--models lstm,…] [--seeds 5] [--epochs 1] [--steps 50]
+usage: python -m benchmarks.fusion DATA [--protocol notebook] [--models lstm,…] [--seeds 5] [--epochs 1]
 
 Both networks start from the same weights, draw the same dropout and see the same batches. Printed for each
 model: the largest relative difference of the loss over the first steps, and, for each seed, the test accuracy
@@ -109,10 +109,10 @@ def main() -> None:
     from unrolled.training.scheduler import worker_environment
 
     os.environ.update(worker_environment(os.environ, options.threads))
-    from unrolled.cli.lab import load_corpus
+    from unrolled.data.encoding import encode_dataset
+    from unrolled.data.load import load_dataset
 
-    columns = {"text_column": None, "label_column": None}
-    data, _ = load_corpus(options.data, protocol=options.protocol, columns=columns)
+    data, _ = encode_dataset(load_dataset(options.data), protocol=options.protocol)
     print(f"{options.protocol} protocol, {len(data.train):,} sequences, {options.epochs} epochs a seed")
     for name in options.models.split(","):
         compare(name, options, data)
