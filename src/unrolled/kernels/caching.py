@@ -10,6 +10,18 @@ from pathlib import Path
 from unrolled.cache import cache_folder
 
 
+def _digest_sources() -> str:
+    sha = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        sha.update(path.read_bytes())
+    return sha.hexdigest()[:16]
+
+
+# Taken when the package is loaded: were it upgraded under a running process, that would leave code of the old
+# release where processes of the new one look.
+_SOURCES = _digest_sources()
+
+
 def cache_directory() -> Path:
     """Where compiled kernels are kept: a folder that changes with any line of this package.
 
@@ -18,11 +30,8 @@ def cache_directory() -> Path:
     """
     from numba.core import config
 
-    sha = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        sha.update(path.read_bytes())
     root = Path(config.CACHE_DIR) if config.CACHE_DIR else cache_folder("kernels")
-    return root / sha.hexdigest()[:16]
+    return root / _SOURCES
 
 
 @contextmanager

@@ -21,3 +21,18 @@ def compiled(function: Function) -> Function:
     """
     made: Function = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
     return made
+
+
+def compiled_as(name: str) -> Callable[[Function], Function]:
+    """:func:`compiled` for a function that is made several times over: each under a name of its own.
+
+    Machine code is linked by module and qualified name, and told apart by a number that every process counts
+    anew. Two functions of one name that were compiled in two processes, and are loaded into a third, would be
+    taken for the same.
+    """
+
+    def decorate(function: Function) -> Function:
+        function.__qualname__ = f"{name}_{function.__name__}"
+        return compiled(function)
+
+    return decorate

@@ -62,8 +62,8 @@ def _retreat(
     add_product(count, d_q_rows, packed, d_h)
 
 
-forward = make_forward(has_cell=False, apart=True, advance=_advance)
-backward = make_backward(has_cell=False, apart=True, retreat=_retreat)
+forward = make_forward("gru_repeat", has_cell=False, apart=True, advance=_advance)
+backward = make_backward("gru_repeat", has_cell=False, apart=True, retreat=_retreat)
 _enter_forward = entry("gru_repeat_forward", forward)
 _enter_backward = entry("gru_repeat_backward", backward)
 

@@ -26,6 +26,7 @@ FLOAT_BYTES = 4
 LINE_BYTES = 64
 
 Formula = Callable[..., "Sequence[Lanes]"]
+_FORMULAS: set[str] = set()
 
 
 @lru_cache(maxsize=1)
@@ -260,7 +261,13 @@ def elementwise(name: str, formula: Formula, num_inputs: int) -> Any:
         name: unique among all formulas; the machine code carries it.
         formula: takes ``num_inputs`` :class:`Lanes`, returns one for each output.
         num_inputs: number of input rows.
+
+    Raises:
+        ValueError: another formula has the name; the linker would take one for the other.
     """
+    if name in _FORMULAS:
+        raise ValueError(f"{name}: two elementwise formulas have this name. Expected one each.")
+    _FORMULAS.add(name)
 
     def emit(builder: ir.IRBuilder, arguments: list[ir.Value]) -> None:
         count, *rows = arguments

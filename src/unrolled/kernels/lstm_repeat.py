@@ -64,8 +64,8 @@ def _retreat(
     add_product(count, d_q_rows, packed, d_h)
 
 
-forward = make_forward(has_cell=True, apart=False, advance=_advance)
-backward = make_backward(has_cell=True, apart=False, retreat=_retreat)
+forward = make_forward("lstm_repeat", has_cell=True, apart=False, advance=_advance)
+backward = make_backward("lstm_repeat", has_cell=True, apart=False, retreat=_retreat)
 _enter_forward = entry("lstm_repeat_forward", forward)
 _enter_backward = entry("lstm_repeat_backward", backward)
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unrolled.kernels.bridge import argument, flags, floats1, floats2, floats3, integers2, result
-from unrolled.kernels.compiled import compiled
+from unrolled.kernels.compiled import compiled, compiled_as
 from unrolled.kernels.flags import KEEP
 from unrolled.kernels.products import add_row, copy_row, pack, padded, start_of
 from unrolled.kernels.schedule import point_at_rows
@@ -147,10 +147,11 @@ def _rests(row: int, states: States) -> bool:
     return _stayed(row, states.c, states.c_before) and _stayed(row, states.c, states.c_last)
 
 
-def make_forward(*, has_cell: bool, apart: bool, advance: Any) -> Any:
+def make_forward(name: str, *, has_cell: bool, apart: bool, advance: Any) -> Any:
     """The forward pass of a cell: a compiled function of a custom call's frame.
 
     Args:
+        name: of the kernel, unlike any other's: machine code is linked by it (:func:`compiled_as`).
         has_cell: whether the state has a second half, c.
         apart: whether recurrent products are kept apart from those of the inputs.
         advance: ``advance(count, units, z, q, packed, h_rows, h, c, kept_rows)``, one step of the first
@@ -164,7 +165,7 @@ def make_forward(*, has_cell: bool, apart: bool, advance: Any) -> Any:
     step, (rows, most steps); and how many steps of a sequence were computed, (rows, 1).
     """
 
-    @compiled
+    @compiled_as(name)
     def forward(frame: int) -> None:
         keep = flags(frame) & KEEP != 0
         inputs, recurrent = floats3(argument(frame, 0)), floats2(argument(frame, 1))

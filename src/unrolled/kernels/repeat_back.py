@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unrolled.kernels.bridge import argument, floats1, floats2, floats3, integers2, result
-from unrolled.kernels.compiled import compiled
+from unrolled.kernels.compiled import compiled, compiled_as
 from unrolled.kernels.products import CHUNK, add_outer_product, add_row, copy_row, pack, padded, start_of
 from unrolled.kernels.repeat import Repeats, by_count, input_at, move_row, read_repeats
 from unrolled.kernels.schedule import copy_columns, point_at_rows
@@ -134,10 +134,11 @@ def _drop_faded(count: int, back: Back) -> int:
     return count
 
 
-def make_backward(*, has_cell: bool, apart: bool, retreat: Any) -> Any:
+def make_backward(name: str, *, has_cell: bool, apart: bool, retreat: Any) -> Any:
     """The gradient of a cell: a compiled function of a custom call's frame.
 
     Args:
+        name: of the kernel, unlike any other's: machine code is linked by it (:func:`compiled_as`).
         has_cell: as in :func:`unrolled.kernels.repeat.make_forward`.
         apart: as there.
         retreat: ``retreat(count, units, packed, kept_rows, previous_rows, before_rows, d_z_rows, d_q_rows,
@@ -150,7 +151,7 @@ def make_backward(*, has_cell: bool, apart: bool, retreat: Any) -> Any:
     products, of the recurrent kernel and of the recurrent bias.
     """
 
-    @compiled
+    @compiled_as(name)
     def backward(frame: int) -> None:
         recurrent, num = floats2(argument(frame, 0)), integers2(argument(frame, 1))
         stash, places = floats2(argument(frame, 2)), floats2(argument(frame, 3))

@@ -55,8 +55,8 @@ def _retreat(
     add_product(count, d_q_rows, packed, d_h)
 
 
-forward = make_forward(has_cell=False, apart=False, advance=_advance)
-backward = make_backward(has_cell=False, apart=False, retreat=_retreat)
+forward = make_forward("simple_rnn_repeat", has_cell=False, apart=False, advance=_advance)
+backward = make_backward("simple_rnn_repeat", has_cell=False, apart=False, retreat=_retreat)
 _enter_forward = entry("simple_rnn_repeat_forward", forward)
 _enter_backward = entry("simple_rnn_repeat_backward", backward)
 
