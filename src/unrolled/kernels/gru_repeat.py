@@ -6,8 +6,8 @@ from typing import Any
 
 from unrolled.kernels.bridge import address_of
 from unrolled.kernels.compiled import compiled
-from unrolled.kernels.gru import step, step_alone, step_gradient
-from unrolled.kernels.products import add_product, copy_row, start_of
+from unrolled.kernels.gru import KEPT, step, step_alone, step_gradient
+from unrolled.kernels.products import add_product, add_product_fetching, copy_row, start_of
 from unrolled.kernels.repeat import make_forward
 from unrolled.kernels.repeat_back import make_backward
 from unrolled.kernels.tasks import entry
@@ -59,7 +59,9 @@ def _retreat(
         sources = (z, z + gate, z + 2 * gate, z + 3 * gate, z + 4 * gate, dh)
         copy_row(units, (z + 4 * gate, before_rows[place]))
         step_gradient(units, sources + (da, da + gate, da + 2 * gate, dq, dq + gate, dq + 2 * gate, dh))  # noqa: RUF005
-    add_product(count, d_q_rows, packed, d_h)
+    # What the step before the previous one kept lies in front of it, unless sequences have ended in between.
+    size = count * KEPT * units * 4
+    add_product_fetching(count, d_q_rows, packed, d_h, previous_rows[0] - size, size)
 
 
 forward = make_forward("gru_repeat", has_cell=False, apart=True, advance=_advance)

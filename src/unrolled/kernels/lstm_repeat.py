@@ -6,8 +6,8 @@ from typing import Any
 
 from unrolled.kernels.bridge import address_of
 from unrolled.kernels.compiled import compiled
-from unrolled.kernels.lstm import hidden, step, step_alone, step_gradient
-from unrolled.kernels.products import add_product, start_of, zero_rows
+from unrolled.kernels.lstm import KEPT, hidden, step, step_alone, step_gradient
+from unrolled.kernels.products import add_product, add_product_fetching, start_of, zero_rows
 from unrolled.kernels.repeat import make_forward
 from unrolled.kernels.repeat_back import make_backward
 from unrolled.kernels.tasks import entry
@@ -61,7 +61,9 @@ def _retreat(
         sources = (i, i + gate, i + 2 * gate, i + 3 * gate, i + 4 * gate, last + 4 * gate, dh, dc)
         step_gradient(units, sources + (dz, dz + gate, dz + 2 * gate, dz + 3 * gate, dc))  # noqa: RUF005
     zero_rows(count, d_h)
-    add_product(count, d_q_rows, packed, d_h)
+    # What the step before the previous one kept lies in front of it, unless sequences have ended in between.
+    size = count * KEPT * units * 4
+    add_product_fetching(count, d_q_rows, packed, d_h, previous_rows[0] - size, size)
 
 
 forward = make_forward("lstm_repeat", has_cell=True, apart=False, advance=_advance)

@@ -6,10 +6,10 @@ from typing import Any
 
 from unrolled.kernels.bridge import address_of
 from unrolled.kernels.compiled import compiled
-from unrolled.kernels.products import add_product, copy_row, start_of, zero_rows
+from unrolled.kernels.products import add_product, add_product_fetching, copy_row, start_of, zero_rows
 from unrolled.kernels.repeat import make_forward
 from unrolled.kernels.repeat_back import make_backward
-from unrolled.kernels.simple_rnn import step, step_gradient
+from unrolled.kernels.simple_rnn import KEPT, step, step_gradient
 from unrolled.kernels.tasks import entry
 from unrolled.types import FloatArray, LongArray
 
@@ -52,7 +52,9 @@ def _retreat(
         copy_row(units, (previous_rows[place], before_rows[place]))
         step_gradient(units, (kept_rows[place], dh, d_z_rows[place]))
     zero_rows(count, d_h)
-    add_product(count, d_q_rows, packed, d_h)
+    # What the step before the previous one kept lies in front of it, unless sequences have ended in between.
+    size = count * KEPT * units * 4
+    add_product_fetching(count, d_q_rows, packed, d_h, previous_rows[0] - size, size)
 
 
 forward = make_forward("simple_rnn_repeat", has_cell=False, apart=False, advance=_advance)
