@@ -18,8 +18,8 @@ from unrolled.kernels.repeat import Repeats, by_count, input_at, move_row, read_
 from unrolled.kernels.schedule import copy_columns, point_at_rows
 from unrolled.types import FloatArray, LongArray
 
-# Relative to the largest gradient of any sequence. Were 127 of 128 sequences left there, all of one sign, they
-# would together lack 3e-5 of what the one adds.
+# Relative to the largest gradient of any sequence. Were 127 of 128 sequences left there, all of one sign,
+# they would together lack 3e-5 of what the one adds.
 NEGLIGIBLE = 2.0**-22
 FADE_STEPS = 8
 
