@@ -48,7 +48,7 @@ def _widths(height: int, *, transposed: bool) -> tuple[int, ...]:
     """Vectors of columns that a tile of so many rows may have."""
     if transposed or height > 2:
         return 2, 1
-    return (8, 4, 2, 1) if height == 1 else (4, 2, 1)
+    return tuple(range(WIDEST if height == 1 else WIDEST // 2, 0, -1))
 
 
 def _broadcast(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
@@ -196,9 +196,7 @@ def _multiply_rows(
     column = 0
     # A panel of b stays in the first-level cache while all rows pass by.
     while column < vectors:
-        wide = widest
-        while wide > vectors - column:
-            wide //= 2
+        wide = min(widest, vectors - column)
         panel, out = b + column * b_hop * _BYTES, c + column * WIDTH * _BYTES
         at = 0
         for group in range(groups):
