@@ -4,7 +4,7 @@ usage: python -m benchmarks.fusion DATA [--protocol notebook] [--models lstm,…
 
 Both networks start from the same weights, draw the same dropout and see the same batches. Printed for each
 model: the largest relative difference of the loss over the first steps, and, for each seed, the test accuracy
-after the last epoch of both, with the mean of the differences and its 95 % interval (Student's t over the
+after the last epoch of both, with the mean of the differences and its 95% interval (Student's t over the
 seeds). Without fusion every layer is computed by itself, on the same kernels where one applies, and
 Adam is Keras' own.
 
@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from unrolled.errors import UnrolledError, UsageError
+
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
@@ -29,10 +31,17 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--protocol", choices=("standard", "notebook"), default="notebook")
     parser.add_argument("--models", default="simple_rnn,lstm,cnn_lstm,cnn_gru", help="registry names")
     parser.add_argument("--seeds", type=int, default=5, help="0 leaves the accuracies out")
-    parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=50, help="of which losses are compared")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--epochs", type=_positive, default=1)
+    parser.add_argument("--steps", type=_positive, default=50, help="of which losses are compared")
+    parser.add_argument("--threads", type=_positive, default=os.cpu_count() or 1)
     return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on (got {text!r})")
+    return int(text)
 
 
 class Pair:
@@ -48,6 +57,8 @@ class Pair:
         chosen = select_architectures([name])
         plan = plan_runs(chosen, data, options.protocol, num_seeds=1, first_seed=seed)[0]
         spec, self.seed, self.data = parse_spec(plan.model), seed, data
+        if not spec.neural:
+            raise UsageError(name, "it has no layers to fuse", expected="a network", action="lstm")
         engine = Engine(None, spec, plan.training, data)
         self.batcher, self.reader = engine.batcher, engine.reader
         rate = plan.training.learning_rate
@@ -90,7 +101,7 @@ class Pair:
 
 def compare(name: str, options: argparse.Namespace, data: Any) -> None:
     """Prints the comparison of one model."""
-    from scipy.stats import t
+    from unrolled.evidence.statistics.means import estimate_mean
 
     pair = Pair(name, options, data, 0)
     pair.add_control()
@@ -110,17 +121,14 @@ def compare(name: str, options: argparse.Namespace, data: Any) -> None:
             pair.train(epoch)
         found.append(pair.accuracies())
         print(f"  seed {seed}: test accuracy {found[-1][0]:.4f} fused, {found[-1][1]:.4f} not", flush=True)
-    if len(found) < 2:
+    if not found:
         return
-    differences = np.array([one - other for one, other in found])
-    mean, error = differences.mean(), differences.std(ddof=1) / np.sqrt(len(differences))
-    reach = float(t.ppf(0.975, len(differences) - 1)) * error
     means = np.mean(found, axis=0)
-    print(
-        f"  mean {means[0]:.4f} fused, {means[1]:.4f} not; difference {mean * 100:+.2f} points "
-        f"(95 % interval {(mean - reach) * 100:+.2f} to {(mean + reach) * 100:+.2f})",
-        flush=True,
-    )
+    estimate = estimate_mean([(one - other) * 100 for one, other in found])
+    line = f"  mean {means[0]:.4f} fused, {means[1]:.4f} not; difference {estimate.mean:+.2f} points"
+    if estimate.interval is not None:
+        line += f" (95% interval {estimate.interval[0]:+.2f} to {estimate.interval[1]:+.2f})"
+    print(line, flush=True)
 
 
 def main() -> None:
@@ -132,10 +140,14 @@ def main() -> None:
     from unrolled.data.encoding import encode_dataset
     from unrolled.data.load import load_dataset
 
-    data, _ = encode_dataset(load_dataset(options.data), protocol=options.protocol)
-    print(f"{options.protocol} protocol, {len(data.train):,} sequences, {options.epochs} epochs a seed")
-    for name in options.models.split(","):
-        compare(name, options, data)
+    try:
+        data, _ = encode_dataset(load_dataset(options.data), protocol=options.protocol)
+        epochs = "1 epoch" if options.epochs == 1 else f"{options.epochs} epochs"
+        print(f"{options.protocol} protocol, {len(data.train):,} sequences, {epochs} a seed", flush=True)
+        for name in options.models.split(","):
+            compare(name, options, data)
+    except UnrolledError as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -24,4 +24,21 @@ def test_losses_and_accuracies_of_both_networks_are_printed() -> None:
     accuracies = re.findall(r"seed \d: test accuracy (\S+) fused, (\S+) not", found.stdout)
     assert len(accuracies) == 2
     assert all(abs(float(one) - float(other)) < 0.05 for one, other in accuracies)
-    assert "95 % interval" in found.stdout
+    assert "95% interval" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["demo", "--models", "lstmm"], "lstmm"),
+        (["demo", "--models", "linear"], "no layers to fuse"),
+        (["nowhere.csv"], "nowhere.csv"),
+        (["demo", "--steps", "0"], "from 1 on"),
+    ],
+)
+def test_a_mistake_ends_in_a_sentence(given: list[str], said: str) -> None:
+    command = [sys.executable, "-m", "benchmarks.fusion", *given]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode != 0
+    assert said in found.stderr
+    assert "Traceback" not in found.stderr

@@ -17,6 +17,8 @@ from unrolled.kernels.compiled import compiled
 from unrolled.kernels.lanes import (
     INT64,
     LINE_BYTES,
+    address_at,
+    emit_loop,
     emit_vectors,
     load,
     prefetch,
@@ -24,35 +26,14 @@ from unrolled.kernels.lanes import (
     store,
 )
 
-_WORD = 8
-
-
-def _emit_each(
-    builder: ir.IRBuilder, first: int, number: ir.Value, rows: ir.Value, body: Callable[[ir.Value], None]
-) -> None:
-    """Runs ``body(address of row)`` for the rows from place ``first`` on."""
-    entry = builder.block
-    head, work, done = (builder.append_basic_block(name) for name in ("rows", "rows.body", "rows.end"))
-    builder.branch(head)
-    builder.position_at_end(head)
-    place = builder.phi(INT64)
-    place.add_incoming(INT64(first), entry)
-    builder.cbranch(builder.icmp_signed("<", place, number), work, done)
-    builder.position_at_end(work)
-    at = builder.add(rows, builder.mul(place, INT64(_WORD)))
-    body(builder.load(builder.inttoptr(at, INT64.as_pointer())))
-    place.add_incoming(builder.add(place, INT64(1)), builder.block)
-    builder.branch(head)
-    builder.position_at_end(done)
-
 
 def _emit_sum(builder: ir.IRBuilder, arguments: list[ir.Value]) -> None:
     count, number, rows, target = arguments
 
     def body_of(width: int) -> Callable[[ir.Value], None]:
         def body(index: ir.Value) -> None:
-            first = builder.load(builder.inttoptr(rows, INT64.as_pointer()))
-            start, before = load(builder, first, index, width), builder.block
+            start = load(builder, address_at(builder, rows, INT64(0)), index, width)
+            before = builder.block
             head, work, done = (builder.append_basic_block(name) for name in ("sum", "sum.body", "sum.end"))
             builder.branch(head)
             builder.position_at_end(head)
@@ -61,9 +42,8 @@ def _emit_sum(builder: ir.IRBuilder, arguments: list[ir.Value]) -> None:
             total.add_incoming(start, before)
             builder.cbranch(builder.icmp_signed("<", place, number), work, done)
             builder.position_at_end(work)
-            at = builder.add(rows, builder.mul(place, INT64(_WORD)))
-            row = builder.load(builder.inttoptr(at, INT64.as_pointer()))
-            total.add_incoming(builder.fadd(total, load(builder, row, index, width)), work)
+            row = load(builder, address_at(builder, rows, place), index, width)
+            total.add_incoming(builder.fadd(total, row), work)
             place.add_incoming(builder.add(place, INT64(1)), work)
             builder.branch(head)
             builder.position_at_end(done)
@@ -81,11 +61,11 @@ def _emit_addition(builder: ir.IRBuilder, arguments: list[ir.Value]) -> None:
         def body(index: ir.Value) -> None:
             value = load(builder, source, index, width)
 
-            def add(row: ir.Value) -> None:
-                at = builder.add(row, shift)
+            def add(place: ir.Value) -> None:
+                at = builder.add(address_at(builder, rows, place), shift)
                 store(builder, builder.fadd(load(builder, at, index, width), value), at, index)
 
-            _emit_each(builder, 0, number, rows, add)
+            emit_loop(builder, INT64(0), number, 1, add)
 
         return body
 

@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 FLOAT = ir.FloatType()
 INT32 = ir.IntType(32)
 INT64 = ir.IntType(64)
-FLOAT_BYTES = 4
+FLOAT_BYTES, WORD_BYTES = 4, 8
 # What memory is fetched by; where lines are longer, some are asked for twice.
 LINE_BYTES = 64
 
@@ -80,6 +80,12 @@ def load(builder: ir.IRBuilder, base: ir.Value, element: ir.Value, width: int) -
 def store(builder: ir.IRBuilder, value: ir.Value, base: ir.Value, element: ir.Value) -> None:
     """Writes a vector from float number ``element`` on, at any alignment."""
     builder.store(value, address(builder, base, element, value.type)).align = FLOAT_BYTES
+
+
+def address_at(builder: ir.IRBuilder, addresses: ir.Value, place: ir.Value) -> ir.Value:
+    """The address that stands at a place of a list of addresses, which itself begins at an address."""
+    offset = builder.mul(place, INT64(WORD_BYTES))
+    return builder.load(builder.inttoptr(builder.add(addresses, offset), INT64.as_pointer()))
 
 
 def prefetch(builder: ir.IRBuilder, at: ir.Value) -> None:
@@ -197,7 +203,7 @@ class Lanes:
         return Lanes(self.builder, self.builder.bitcast(exponent, kind))
 
 
-def _emit_loop(
+def emit_loop(
     builder: ir.IRBuilder, start: ir.Value, count: ir.Value, width: int, body: Callable[[ir.Value], None]
 ) -> ir.Value:
     """Runs ``body(i)`` for i = start, start + width, … while a vector fits; returns the first i left."""
@@ -227,7 +233,7 @@ def emit_vectors(
     index: ir.Value = INT64(0)
     full = vector_width()
     for width in (full, full // 4, 1) if full > 4 else (full, 1):
-        index = _emit_loop(builder, index, count, width, body_of(width))
+        index = emit_loop(builder, index, count, width, body_of(width))
 
 
 def shared_function(

@@ -14,17 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unrolled.kernels.bridge import (
-    FRAME_EXTENSION,
     address_of,
     argument,
     flags,
     floats2,
     integers2,
     result,
-    word,
 )
 from unrolled.kernels.compiled import compiled
-from unrolled.kernels.flags import MASKED, MOST_PARTS, PARTS_SHIFT
+from unrolled.kernels.flags import MASKED
 from unrolled.kernels.panels import add_panel_outer_product, add_panel_product, turn
 from unrolled.kernels.products import (
     add_product,
@@ -35,7 +33,7 @@ from unrolled.kernels.products import (
     zero_rows,
 )
 from unrolled.kernels.schedule import point_at_rows
-from unrolled.kernels.tasks import entry
+from unrolled.kernels.tasks import entry, own_stretch
 from unrolled.kernels.tiles import WIDTH
 from unrolled.types import FloatArray, IntArray, LongArray
 
@@ -148,30 +146,17 @@ def copy_panel(first: int, count: int, matrix: FloatArray, panel: FloatArray) ->
 
 
 @compiled
-def own_steps(frame: int, begin: Begin, time: int) -> tuple[int, int]:
-    """The positions that a call, or its part, computes: first and behind the last.
+def cost_of_steps(begin: Begin, time: int) -> LongArray:
+    """What there is to do at each position: texts that begin late leave little to do early on.
 
-    A call in parts is dealt out by positions, so that no weight is met twice, and by what there is to do at
-    them: texts that begin late leave little to do early on.
+    A call in parts is dealt out by positions, so that no weight is met twice.
     """
-    parts = max(flags(frame) >> PARTS_SHIFT & MOST_PARTS, 1)
-    if parts == 1:
-        return 0, time
-    part = word(frame, FRAME_EXTENSION)
-    total = np.int64(0)
-    for start in begin.starts:
-        total += time - start
-    total += time * (begin.lead + STEP_ROWS)
-    edges = np.zeros(2, np.int64)
-    for side in range(2):
-        wanted, done, active, step = (part + side) * total // parts, np.int64(0), 0, 0
-        while step < time and done < wanted:
-            while active < begin.starts.size and begin.starts[active] <= step:
-                active += 1
-            done += active + begin.lead + STEP_ROWS
-            step += 1
-        edges[side] = step
-    return edges[0], edges[1]
+    costs, active = np.empty(time, np.int64), 0
+    for step in range(time):
+        while active < begin.starts.size and begin.starts[active] <= step:
+            active += 1
+        costs[step] = active + begin.lead + STEP_ROWS
+    return costs
 
 
 @compiled
@@ -197,7 +182,7 @@ def forward(frame: int) -> None:
     panel = np.zeros((features, pitch), np.float32)
     words = make_words(lead + batch, table.shape[0])
     active = 0
-    low, high = own_steps(frame, begin, time)
+    low, high = own_stretch(frame, cost_of_steps(begin, time))
     for step in range(low, high + 1):
         # Behind the last position all others have read nothing but padding here.
         while active < batch and (starts[active] <= step or step == high):
@@ -255,7 +240,7 @@ def backward(frame: int) -> None:
     d_table[:] = 0
     shift = start_of(d_table) - start_of(table)
     active = batch
-    low, high = own_steps(frame, begin, time)
+    low, high = own_stretch(frame, cost_of_steps(begin, time))
     for step in range(time - 1, low - 1, -1):
         while active > 0 and starts[active - 1] > step:
             active -= 1

@@ -12,19 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.kernels.bridge import (
-    FRAME_EXTENSION,
-    address_of,
-    argument,
-    flags,
-    floats2,
-    floats3,
-    integers2,
-    result,
-    word,
-)
+from unrolled.kernels.bridge import address_of, argument, floats2, floats3, integers2, result
 from unrolled.kernels.compiled import compiled
-from unrolled.kernels.flags import MOST_PARTS, PARTS_SHIFT
 from unrolled.kernels.products import (
     CHUNK,
     add_outer_product,
@@ -38,7 +27,7 @@ from unrolled.kernels.products import (
     zero_rows,
 )
 from unrolled.kernels.schedule import copy_columns, point_at_rows
-from unrolled.kernels.tasks import entry
+from unrolled.kernels.tasks import entry, own_stretch
 from unrolled.types import FloatArray, IntArray, LongArray
 
 # What a row that was read costs, where one that was not costs 1: two products against a row of zeros.
@@ -46,32 +35,14 @@ READ_ROW = 4
 
 
 @compiled
-def own_rows(frame: int, slots: IntArray) -> tuple[int, int]:
-    """The rows of the table that a call, or its part, writes: first and behind the last.
-
-    Rows that were read stand close together where tokens are numbered by frequency, and cost more.
-    """
-    num_parts, rows = slots.shape
-    parts = max(flags(frame) >> PARTS_SHIFT & MOST_PARTS, 1)
-    if parts == 1:
-        return 0, rows
-    cost = np.ones(rows, np.int64)
-    for part in range(num_parts):
-        for row in range(rows):
+def cost_of_rows(slots: IntArray) -> LongArray:
+    """What each row of the table costs: those that were read stand together where tokens go by frequency."""
+    cost = np.ones(slots.shape[1], np.int64)
+    for part in range(slots.shape[0]):
+        for row in range(slots.shape[1]):
             if slots[part, row] >= 0:
                 cost[row] = READ_ROW
-    total = np.int64(0)
-    for row in range(rows):
-        total += cost[row]
-    part = word(frame, FRAME_EXTENSION)
-    edges = np.zeros(2, np.int64)
-    for side in range(2):
-        wanted, done, row = (part + side) * total // parts, np.int64(0), 0
-        while row < rows and done < wanted:
-            done += cost[row]
-            row += 1
-        edges[side] = row
-    return edges[0], edges[1]
+    return cost
 
 
 @compiled
@@ -112,7 +83,7 @@ def backward(frame: int) -> None:
     chunk_rows, rows = np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
     point_at_rows(0, CHUNK, chunk, chunk_rows)
     shift = start_of(d_table) - start_of(table)
-    first, last = own_rows(frame, slots)
+    first, last = own_stretch(frame, cost_of_rows(slots))
     filled = 0
     for row in range(first, last):
         at = start_of(table) + row * row_bytes

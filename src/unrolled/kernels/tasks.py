@@ -29,6 +29,7 @@ from unrolled.kernels.flags import (
     ROLE_ROWS,
 )
 from unrolled.kernels.lanes import INT64
+from unrolled.types import LongArray
 
 _POINTER = ir.IntType(8).as_pointer()
 _WORD = 8
@@ -200,6 +201,28 @@ def _make_part(frame: int, roles: int, part: int, parts: int, rows: int, target:
         elif role == ROLE_ROWS:
             each = word(lengths, 0) // rows
             _move(record, begin * each, (end - begin) * each)
+
+
+@compiled
+def own_stretch(frame: int, costs: LongArray) -> tuple[int, int]:
+    """What a part does of work that is dealt out by something else than sequences: first and behind the last.
+
+    Args:
+        frame: of the call, which then does all, or of one of its parts.
+        costs: int64, of each piece of work in turn; parts get stretches of about the same sum.
+    """
+    parts = max(bridge.flags(frame) >> PARTS_SHIFT & MOST_PARTS, 1)
+    if parts == 1:
+        return 0, costs.size
+    part, total = word(frame, bridge.FRAME_EXTENSION), costs.sum()
+    edges = np.zeros(2, np.int64)
+    for side in range(2):
+        wanted, done, piece = (part + side) * total // parts, np.int64(0), 0
+        while piece < costs.size and done < wanted:
+            done += costs[piece]
+            piece += 1
+        edges[side] = piece
+    return edges[0], edges[1]
 
 
 @compiled

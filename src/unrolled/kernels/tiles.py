@@ -23,6 +23,8 @@ from unrolled.kernels.lanes import (
     INT32,
     INT64,
     LINE_BYTES,
+    WORD_BYTES,
+    address_at,
     load,
     multiply_add,
     prefetch,
@@ -38,7 +40,7 @@ TALLEST = 6 if WIDTH == 8 else 12
 WIDEST = 8
 # The height for what is left over of a product over terms that are rows in memory.
 SHORT = 3 if WIDTH == 8 else 4
-_BYTES, _WORD = 4, 8
+_BYTES = 4
 # Numbers that the two products are called with.
 ROWS_ARGUMENTS, TERMS_ARGUMENTS = 11, 8
 ROWS_SYMBOL, TERMS_SYMBOL = "unrolled_multiply_rows", "unrolled_multiply_terms"
@@ -58,11 +60,6 @@ def _broadcast(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
     return builder.shuffle_vector(first, undefined, lanes)
 
 
-def _element(builder: ir.IRBuilder, addresses: ir.Value, index: ir.Value) -> ir.Value:
-    pointer = builder.inttoptr(builder.add(addresses, builder.mul(index, INT64(_WORD))), INT64.as_pointer())
-    return builder.load(pointer)
-
-
 def _tile(builder: ir.IRBuilder, height: int, vectors: int, *, transposed: bool) -> ir.Function:
     """The function of one tile, emitted once into the module.
 
@@ -77,7 +74,7 @@ def _tile(builder: ir.IRBuilder, height: int, vectors: int, *, transposed: bool)
             return builder.add(builder.mul(c_stride, INT64(i)), INT64(v * WIDTH))
 
         sums = [load(builder, c, place(i, v), WIDTH) for i, v in cells]
-        bases = [] if transposed else [_element(builder, rows, INT64(i)) for i in range(height)]
+        bases = [] if transposed else [address_at(builder, rows, INT64(i)) for i in range(height)]
         entry = builder.block
         work, done = builder.append_basic_block("tile"), builder.append_basic_block("tile.end")
         builder.branch(work)
@@ -94,7 +91,7 @@ def _tile(builder: ir.IRBuilder, height: int, vectors: int, *, transposed: bool)
         columns = [
             load(builder, b, builder.add(start, builder.mul(b_hop, INT64(v))), WIDTH) for v in range(vectors)
         ]
-        base = _element(builder, rows, term) if transposed else None
+        base = address_at(builder, rows, term) if transposed else None
         following = []
         for i in range(height):
             if transposed:
@@ -169,8 +166,7 @@ _rows_tile = _tile_of(tuple(range(1, TALLEST + 1)), transposed=False)
 _terms_tile = _tile_of((TALLEST, SHORT, 1), transposed=True)
 
 
-@compiled
-def _multiply_rows(
+def handle_rows(
     count: int,
     rows: int,
     b: int,
@@ -183,6 +179,7 @@ def _multiply_rows(
     ahead: int,
     until: int,
 ) -> None:
+    """``c[:count] += a @ b``; compiled and cached by :func:`provide_products`."""
     if count == 0:
         return
     vectors = columns // WIDTH
@@ -190,9 +187,9 @@ def _multiply_rows(
     low, more = count // groups, count % groups
     widest = 2
     if count == 1:
-        widest = 8
+        widest = WIDEST
     elif count == 2:
-        widest = 4
+        widest = WIDEST // 2
     column = 0
     # A panel of b stays in the first-level cache while all rows pass by.
     while column < vectors:
@@ -201,18 +198,19 @@ def _multiply_rows(
         at = 0
         for group in range(groups):
             height = low + (1 if group < more else 0)
-            own, target = rows + at * _WORD, out + at * pitch * _BYTES
-            hop = LINE_BYTES if ahead < until else 0
-            _rows_tile(height, wide, own, 0, panel, b_stride, b_hop, target, pitch, terms, ahead, hop)
+            own, target = rows + at * WORD_BYTES, out + at * pitch * _BYTES
+            # With nothing to ask for, a line that is there: any other would be looked up in vain every time.
+            line, hop = (ahead, LINE_BYTES) if ahead < until else (own, 0)
+            _rows_tile(height, wide, own, 0, panel, b_stride, b_hop, target, pitch, terms, line, hop)
             ahead += terms * hop
             at += height
         column += wide
 
 
-@compiled
-def _multiply_terms(
+def handle_terms(
     terms: int, rows: int, b: int, b_pitch: int, c: int, c_pitch: int, count: int, columns: int
 ) -> None:
+    """``c += a.T @ b[:terms]``; compiled and cached by :func:`provide_products`."""
     if terms == 0:
         return
     vectors = columns // WIDTH
@@ -229,30 +227,6 @@ def _multiply_terms(
             target = out + at * c_pitch * _BYTES
             _terms_tile(height, wide, rows, at, panel, b_pitch, WIDTH, target, c_pitch, terms, rows, 0)
             at += height
-
-
-def handle_rows(
-    count: int,
-    rows: int,
-    b: int,
-    b_stride: int,
-    b_hop: int,
-    c: int,
-    pitch: int,
-    terms: int,
-    columns: int,
-    ahead: int,
-    until: int,
-) -> None:
-    """``c[:count] += a @ b``; compiled and cached by :func:`provide_products`."""
-    _multiply_rows(count, rows, b, b_stride, b_hop, c, pitch, terms, columns, ahead, until)
-
-
-def handle_terms(
-    terms: int, rows: int, b: int, b_pitch: int, c: int, c_pitch: int, count: int, columns: int
-) -> None:
-    """``c += a.T @ b[:terms]``; compiled and cached by :func:`provide_products`."""
-    _multiply_terms(terms, rows, b, b_pitch, c, c_pitch, count, columns)
 
 
 @cache
