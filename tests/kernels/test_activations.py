@@ -9,7 +9,8 @@ import pytest
 from numba import njit
 
 from unrolled.kernels import activations
-from unrolled.kernels.lanes import elementwise, vector_width
+from unrolled.kernels.formulas import elementwise
+from unrolled.kernels.lanes import vector_width
 from unrolled.kernels.products import start_of
 
 UNIT = 2.0**-24

@@ -15,7 +15,7 @@ import pytest
 from numba.core.registry import CPUDispatcher
 
 import unrolled.kernels
-from unrolled.kernels import lanes
+from unrolled.kernels import formulas
 from unrolled.kernels.repeated import KERNELS
 
 
@@ -33,7 +33,7 @@ def test_no_two_compiled_functions_are_linked_under_one_name() -> None:
 
 def test_an_elementwise_formula_needs_a_name_of_its_own() -> None:
     with pytest.raises(ValueError, match="add_row"):
-        lanes.elementwise("add_row", lambda a, b: (a - b,), 2)
+        formulas.elementwise("add_row", lambda a, b: (a - b,), 2)
 
 
 # Steps of padding for two cells in turn: a state by another cell's code is wrong, or ends the process.

@@ -21,7 +21,8 @@ from unrolled.kernels.bridge import (
     word,
 )
 from unrolled.kernels.compiled import compiled
-from unrolled.kernels.lanes import Lanes, elementwise
+from unrolled.kernels.formulas import elementwise
+from unrolled.kernels.lanes import Lanes
 from unrolled.kernels.products import start_of
 from unrolled.kernels.tasks import entry
 

@@ -7,8 +7,8 @@ from typing import Any
 from unrolled.kernels.bridge import address_of
 from unrolled.kernels.compiled import compiled
 from unrolled.kernels.gru import KEPT, step, step_alone, step_gradient
-from unrolled.kernels.products import add_product, add_product_fetching, copy_row, start_of
-from unrolled.kernels.repeat import make_forward
+from unrolled.kernels.products import copy_row, start_of
+from unrolled.kernels.repeat import fetch_ahead, make_forward
 from unrolled.kernels.repeat_back import make_backward
 from unrolled.kernels.tasks import entry
 from unrolled.types import FloatArray, LongArray
@@ -20,13 +20,11 @@ def _advance(
     units: int,
     z: FloatArray,
     q: FloatArray,
-    packed: FloatArray,
     h_rows: LongArray,
     h: FloatArray,
     c: FloatArray,
     kept_rows: LongArray,
 ) -> None:
-    add_product(count, h_rows, packed, q)
     gate = units * 4
     for place in range(count):
         ap, qp = start_of(z) + place * z.shape[1] * 4, start_of(q) + place * q.shape[1] * 4
@@ -34,6 +32,7 @@ def _advance(
         sources = (ap, ap + gate, ap + 2 * gate, qp, qp + gate, qp + 2 * gate, hp)
         if kept_rows.size:
             at = kept_rows[place]
+            fetch_ahead(place, count, kept_rows, KEPT * gate)
             step(units, sources + (at, at + gate, at + 2 * gate, at + 3 * gate, at + 4 * gate, hp))  # noqa: RUF005
         else:
             step_alone(units, sources + (hp,))  # noqa: RUF005
@@ -43,7 +42,6 @@ def _advance(
 def _retreat(
     count: int,
     units: int,
-    packed: FloatArray,
     kept_rows: LongArray,
     previous_rows: LongArray,
     before_rows: LongArray,
@@ -55,13 +53,11 @@ def _retreat(
     gate = units * 4
     for place in range(count):
         z, da, dq = kept_rows[place], d_z_rows[place], d_q_rows[place]
+        fetch_ahead(place, count, previous_rows, KEPT * gate)
         dh = start_of(d_h) + place * d_h.shape[1] * 4
         sources = (z, z + gate, z + 2 * gate, z + 3 * gate, z + 4 * gate, dh)
         copy_row(units, (z + 4 * gate, before_rows[place]))
         step_gradient(units, sources + (da, da + gate, da + 2 * gate, dq, dq + gate, dq + 2 * gate, dh))  # noqa: RUF005
-    # What the step before the previous one kept lies in front of it, unless sequences have ended in between.
-    size = count * KEPT * units * 4
-    add_product_fetching(count, d_q_rows, packed, d_h, previous_rows[0] - size, size)
 
 
 forward = make_forward("gru_repeat", has_cell=False, apart=True, advance=_advance)

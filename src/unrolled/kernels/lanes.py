@@ -1,22 +1,17 @@
-"""Elementwise formulas compiled to vector code for whatever processor this is.
+"""Vector code for whatever processor this is: what formulas and tiles are made of.
 
-A formula is a Python function over :class:`Lanes`; it is built three times into one loop (full vectors, a
-quarter, single numbers), as plain LLVM vectors without any processor's own instructions: LLVM lowers them
-to AVX-512, AVX2 or NEON. Loops that the compiler has to vectorise by itself stop being fast at the first
-possible overlap between two arrays; these do not.
+Plain LLVM vectors without any processor's own instructions: LLVM lowers them to AVX-512, AVX2 or NEON. A
+formula (:mod:`unrolled.kernels.formulas`) is a Python function over :class:`Lanes`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import types
 from numba.core import config
-from numba.extending import intrinsic
 
 FLOAT = ir.FloatType()
 INT32 = ir.IntType(32)
@@ -24,9 +19,6 @@ INT64 = ir.IntType(64)
 FLOAT_BYTES, WORD_BYTES = 4, 8
 # What memory is fetched by; where lines are longer, some are asked for twice.
 LINE_BYTES = 64
-
-Formula = Callable[..., "Sequence[Lanes]"]
-_FORMULAS: set[str] = set()
 
 
 @lru_cache(maxsize=1)
@@ -112,10 +104,11 @@ class Lanes:
         """``other`` as lanes of the same width."""
         if isinstance(other, Lanes):
             return other
-        return Lanes(self.builder, self._constant(self.value.type, float(other)))
+        return Lanes(self.builder, self.constant(self.value.type, float(other)))
 
     @staticmethod
-    def _constant(kind: ir.Type, number: float | int) -> ir.Constant:
+    def constant(kind: ir.Type, number: float | int) -> ir.Constant:
+        """``number`` in every lane of a type."""
         if isinstance(kind, ir.VectorType):
             return ir.Constant(kind, [ir.Constant(kind.element, number)] * kind.count)
         return ir.Constant(kind, number)
@@ -198,7 +191,7 @@ class Lanes:
         whole = ir.VectorType(INT32, kind.count) if isinstance(kind, ir.VectorType) else INT32
         bits = self.builder.bitcast(self.value, whole)
         exponent = self.builder.shl(
-            self.builder.add(bits, self._constant(whole, 127)), self._constant(whole, 23)
+            self.builder.add(bits, self.constant(whole, 127)), self.constant(whole, 23)
         )
         return Lanes(self.builder, self.builder.bitcast(exponent, kind))
 
@@ -255,47 +248,3 @@ def shared_function(
         emit(inside, list(function.args))
         inside.ret_void()
     return function
-
-
-def elementwise(name: str, formula: Formula, num_inputs: int) -> Any:
-    """A compiled function ``run(count, addresses)`` that applies ``formula`` to float32 rows.
-
-    ``addresses`` is a tuple of int64: the inputs' first, the outputs' after them. An output may be the same
-    row as an input; rows must not overlap in any other way.
-
-    Args:
-        name: unique among all formulas; the machine code carries it.
-        formula: takes ``num_inputs`` :class:`Lanes`, returns one for each output.
-        num_inputs: number of input rows.
-
-    Raises:
-        ValueError: another formula has the name; the linker would take one for the other.
-    """
-    if name in _FORMULAS:
-        raise ValueError(f"{name}: two elementwise formulas have this name. Expected one each.")
-    _FORMULAS.add(name)
-
-    def emit(builder: ir.IRBuilder, arguments: list[ir.Value]) -> None:
-        count, *rows = arguments
-
-        def body_of(width: int) -> Callable[[ir.Value], None]:
-            def body(index: ir.Value) -> None:
-                inputs = [Lanes(builder, load(builder, row, index, width)) for row in rows[:num_inputs]]
-                for result, row in zip(formula(*inputs), rows[num_inputs:], strict=True):
-                    store(builder, result.value, row, index)
-
-            return body
-
-        emit_vectors(builder, count, body_of)
-
-    @intrinsic  # type: ignore[untyped-decorator]
-    def run(_typing: Any, count: Any, addresses: Any) -> Any:
-        def codegen(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
-            rows = [builder.extract_value(arguments[1], i) for i in range(addresses.count)]
-            function = shared_function(builder, f"unrolled_lanes_{name}", len(rows) + 1, emit)
-            builder.call(function, [arguments[0], *rows])
-            return context.get_dummy_value()
-
-        return types.void(types.int64, addresses), codegen
-
-    return run

@@ -25,7 +25,8 @@ from unrolled.kernels.bridge import (
 )
 from unrolled.kernels.compiled import compiled
 from unrolled.kernels.flags import BACKWARDS, EVERY_OUTPUT, KEEP
-from unrolled.kernels.lanes import Lanes, elementwise
+from unrolled.kernels.formulas import elementwise
+from unrolled.kernels.lanes import Lanes
 from unrolled.kernels.products import (
     CHUNK,
     add_outer_product,

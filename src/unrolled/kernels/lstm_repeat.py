@@ -7,8 +7,8 @@ from typing import Any
 from unrolled.kernels.bridge import address_of
 from unrolled.kernels.compiled import compiled
 from unrolled.kernels.lstm import KEPT, hidden, step, step_alone, step_gradient
-from unrolled.kernels.products import add_product, add_product_fetching, start_of, zero_rows
-from unrolled.kernels.repeat import make_forward
+from unrolled.kernels.products import start_of, zero_rows
+from unrolled.kernels.repeat import fetch_ahead, make_forward
 from unrolled.kernels.repeat_back import make_backward
 from unrolled.kernels.tasks import entry
 from unrolled.types import FloatArray, LongArray
@@ -20,18 +20,17 @@ def _advance(
     units: int,
     z: FloatArray,
     q: FloatArray,
-    packed: FloatArray,
     h_rows: LongArray,
     h: FloatArray,
     c: FloatArray,
     kept_rows: LongArray,
 ) -> None:
-    add_product(count, h_rows, packed, z)
     gate = units * 4
     for place in range(count):
         zi, hp, cp = start_of(z) + place * z.shape[1] * 4, h_rows[place], start_of(c) + place * gate
         if kept_rows.size:
             i = kept_rows[place]
+            fetch_ahead(place, count, kept_rows, KEPT * gate)
             sources = (zi, zi + gate, zi + 2 * gate, zi + 3 * gate, cp)
             targets = (i, i + gate, i + 2 * gate, i + 3 * gate, i + 4 * gate, cp, hp)
             step(units, sources + targets)
@@ -43,7 +42,6 @@ def _advance(
 def _retreat(
     count: int,
     units: int,
-    packed: FloatArray,
     kept_rows: LongArray,
     previous_rows: LongArray,
     before_rows: LongArray,
@@ -57,13 +55,11 @@ def _retreat(
         i, dz = kept_rows[place], d_z_rows[place]
         dh, dc = start_of(d_h) + place * d_h.shape[1] * 4, start_of(d_c) + place * gate
         last = previous_rows[place]
+        fetch_ahead(place, count, previous_rows, KEPT * gate)
         hidden(units, (last + 3 * gate, last + 4 * gate, before_rows[place]))
         sources = (i, i + gate, i + 2 * gate, i + 3 * gate, i + 4 * gate, last + 4 * gate, dh, dc)
         step_gradient(units, sources + (dz, dz + gate, dz + 2 * gate, dz + 3 * gate, dc))  # noqa: RUF005
     zero_rows(count, d_h)
-    # What the step before the previous one kept lies in front of it, unless sequences have ended in between.
-    size = count * KEPT * units * 4
-    add_product_fetching(count, d_q_rows, packed, d_h, previous_rows[0] - size, size)
 
 
 forward = make_forward("lstm_repeat", has_cell=True, apart=False, advance=_advance)

@@ -28,8 +28,8 @@ from unrolled.kernels.bridge import (
 )
 from unrolled.kernels.compiled import compiled
 from unrolled.kernels.flags import KEEP, MASKED, MOST_SIZE, RELU, SIZE_SHIFT
+from unrolled.kernels.formulas import elementwise
 from unrolled.kernels.gathered import add_to_rows, fetch_row, sum_rows
-from unrolled.kernels.lanes import elementwise
 from unrolled.kernels.products import (
     add_product,
     add_row,

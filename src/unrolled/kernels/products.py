@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from unrolled.kernels.compiled import compiled
-from unrolled.kernels.lanes import FLOAT_BYTES, elementwise
+from unrolled.kernels.formulas import elementwise
+from unrolled.kernels.lanes import FLOAT_BYTES
 from unrolled.kernels.tiles import WIDTH, multiply_rows, multiply_terms
 from unrolled.types import FloatArray, LongArray
 

@@ -17,6 +17,8 @@ import numpy as np
 from unrolled.kernels.bridge import argument, flags, floats1, floats2, floats3, integers2, result
 from unrolled.kernels.compiled import compiled, compiled_as
 from unrolled.kernels.flags import KEEP
+from unrolled.kernels.formulas import fetch
+from unrolled.kernels.lines import add_products, compare, make_lines
 from unrolled.kernels.products import add_row, copy_row, pack, padded, start_of
 from unrolled.kernels.schedule import point_at_rows
 from unrolled.types import FloatArray, IntArray, LongArray
@@ -26,6 +28,9 @@ from unrolled.types import FloatArray, IntArray, LongArray
 # 400 steps would be off by 6e-6; one whose distance shrinks to 0.95 of itself at every step, by 2e-7.
 AT_REST = 2.0**-22
 REST_STEPS = 16
+# The distance from a line whose product is known at which a state has no product of its own.
+NEAR = 2.0**-20
+AHEAD = 2
 
 
 class Repeats(NamedTuple):
@@ -121,6 +126,13 @@ def _remove(row: int, count: int, states: States) -> None:
 
 
 @compiled
+def fetch_ahead(place: int, count: int, rows: LongArray, size: int) -> None:
+    """Asks for ``size`` bytes of a row that will be wanted shortly, a few places on."""
+    if place + AHEAD < count:
+        fetch(rows[place + AHEAD], size)
+
+
+@compiled
 def move_row(source: int, target: int, matrix: FloatArray) -> None:
     """Copies one row of a matrix over another."""
     stride = matrix.shape[1] * 4
@@ -154,9 +166,10 @@ def make_forward(name: str, *, has_cell: bool, apart: bool, advance: Any) -> Any
         name: of the kernel, unlike any other's: machine code is linked by it (:func:`compiled_as`).
         has_cell: whether the state has a second half, c.
         apart: whether recurrent products are kept apart from those of the inputs.
-        advance: ``advance(count, units, z, q, packed, h_rows, h, c, kept_rows)``, one step of the first
-            ``count`` rows: z holds the inputs' products (and, unless apart, the bias) and may be overwritten,
-            as may q, which holds the bias if apart; ``kept_rows`` are addresses, none if nothing is kept.
+        advance: ``advance(count, units, z, q, h_rows, h, c, kept_rows)``, one step of the first ``count``
+            rows: z and q, which may be overwritten, hold the products of the inputs and of the states, or,
+            unless apart, z holds their sum, and biases are in them; ``kept_rows`` are addresses, none if
+            nothing is kept.
 
     The call's arguments: products of the inputs, (rows, slots, gates × units), rows being 1 or the batch;
     recurrent kernel; recurrent bias; the sequences' steps, int32 (batch, 1). Results: h, and c, after them,
@@ -195,6 +208,7 @@ def make_forward(name: str, *, has_cell: bool, apart: bool, advance: Any) -> Any
         q = np.zeros((rows if apart else 0, width), np.float32)
         h_rows, kept_rows = np.empty(rows, np.int64), np.empty(rows if keep else 0, np.int64)
         point_at_rows(0, rows, states.h, h_rows)
+        lines = make_lines(rows, units, width)
         stride = stash.shape[1] * 4
         count, left, step, filled = rows, batch, 0, 0
         while True:
@@ -229,7 +243,9 @@ def make_forward(name: str, *, has_cell: bool, apart: bool, advance: Any) -> Any
                     kept_rows[row] = start_of(stash) + (filled + row) * stride
                     places[sequence, step] = row
             filled += count
-            advance(count, units, z, q, packed, h_rows, states.h, states.c, kept_rows)
+            compare(count, states.who, h_rows, lines, NEAR)
+            add_products(count, states.who, h_rows, packed, q if apart else z, lines)
+            advance(count, units, z, q, h_rows, states.h, states.c, kept_rows)
             step += 1
             if step % REST_STEPS == 0:
                 states.h_last[:] = states.h

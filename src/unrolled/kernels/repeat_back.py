@@ -13,6 +13,15 @@ import numpy as np
 
 from unrolled.kernels.bridge import argument, floats1, floats2, floats3, integers2, result
 from unrolled.kernels.compiled import compiled, compiled_as
+from unrolled.kernels.lines import (
+    add_outer_products,
+    add_products,
+    close,
+    compare,
+    make_lines,
+    make_outer_sums,
+    multiply_waiting,
+)
 from unrolled.kernels.products import CHUNK, add_outer_product, add_row, copy_row, pack, padded, start_of
 from unrolled.kernels.repeat import Repeats, by_count, input_at, move_row, read_repeats
 from unrolled.kernels.schedule import copy_columns, point_at_rows
@@ -22,6 +31,9 @@ from unrolled.types import FloatArray, LongArray
 # they would together lack 3e-5 of what the one adds.
 NEGLIGIBLE = 2.0**-22
 FADE_STEPS = 8
+# Relative to the largest gradient: how far from a line whose product is known gate gradients may be to have
+# no product of their own.
+NEAR = 2.0**-23
 
 
 class Back(NamedTuple):
@@ -142,10 +154,10 @@ def make_backward(name: str, *, has_cell: bool, apart: bool, retreat: Any) -> An
         name: of the kernel, unlike any other's: machine code is linked by it (:func:`compiled_as`).
         has_cell: as in :func:`unrolled.kernels.repeat.make_forward`.
         apart: as there.
-        retreat: ``retreat(count, units, packed, kept_rows, previous_rows, before_rows, d_z_rows, d_q_rows,
-            d_h, d_c)``, one step back: from the gradients of the state after a step, rows of d_h (and d_c),
-            to those of the gates and, in place, of the state before it. ``packed`` is the transposed
-            recurrent kernel; h before the step is written to before_rows.
+        retreat: ``retreat(count, units, kept_rows, previous_rows, before_rows, d_z_rows, d_q_rows, d_h,
+            d_c)``, one step back: from the gradients of the state after a step, rows of d_h (and d_c), to
+            those of the gates and, in place, of the state before it, as far as they do not come through the
+            recurrent product; h before the step is written to before_rows.
 
     The call's arguments: recurrent kernel, the sequences' steps, what was kept, where, how many steps were
     computed, and the gradients of h, and c, each (batch, units). Results: the gradients of the inputs'
@@ -162,7 +174,6 @@ def make_backward(name: str, *, has_cell: bool, apart: bool, retreat: Any) -> An
         rows, batch, units, gates = taken.shape[0], num.shape[0], recurrent.shape[0], recurrent.shape[1]
         plan = read_repeats(num, rows, d_inputs.shape[1])
         width, packed = padded(gates), pack(recurrent, True)
-        d_recurrent = np.zeros((units, width), np.float32)
         d_inputs[:] = 0
         d_bias[:] = 0
         computed = np.empty(rows, np.int64)
@@ -184,7 +195,10 @@ def make_backward(name: str, *, has_cell: bool, apart: bool, retreat: Any) -> An
             NEGLIGIBLE * float(largest) if np.isfinite(largest) else -1.0,
         )
         offsets = _count_kept(computed)
-        sums = _make_sums(max(rows, CHUNK), units, width, apart)
+        sums = _make_sums(rows, units, width, apart)
+        lines = make_lines(rows, gates, padded(units))
+        outer = make_outer_sums(rows, max(rows, CHUNK), units, width)
+        near = NEAR * float(largest) if np.isfinite(largest) else -1.0
         rest = _make_sums(rows, units, width, apart)
         stride, nothing = stash.shape[1] * 4, np.zeros(stash.shape[1], np.float32)
 
@@ -216,7 +230,6 @@ def make_backward(name: str, *, has_cell: bool, apart: bool, retreat: Any) -> An
             retreat(
                 count,
                 units,
-                packed,
                 back.kept_rows,
                 back.previous_rows,
                 sums.before_rows,
@@ -225,6 +238,8 @@ def make_backward(name: str, *, has_cell: bool, apart: bool, retreat: Any) -> An
                 back.d_h,
                 back.d_c,
             )
+            compare(count, back.who, sums.d_q_rows, lines, near)
+            add_products(count, back.who, sums.d_q_rows, packed, back.d_h, lines)
             done += 1
             for row in range(count - 1, -1, -1):
                 sequence = back.who[row]
@@ -243,15 +258,16 @@ def make_backward(name: str, *, has_cell: bool, apart: bool, retreat: Any) -> An
                     count -= 1
             if not plan.shared and done % FADE_STEPS == 0:
                 count = _drop_faded(count, back)
-        add_outer_product(rows, rest.before_rows, rest.d_q, d_recurrent)
+        add_outer_product(rows, rest.before_rows, rest.d_q, outer.total)
         for row in range(rows):
             onto = start_of(d_inputs) + input_at(row, plan.slots - 1, plan, gates)
             add_row(gates, (onto, rest.d_z_rows[row], onto))
-            add_row(gates, (start_of(d_bias), rest.d_q_rows[row], start_of(d_bias)))
+            if apart:
+                add_row(gates, (start_of(d_bias), rest.d_q_rows[row], start_of(d_bias)))
 
         # Steps that were computed one by one, from the last on.
         order = by_count(computed)
-        begun, filled = 0, 0
+        begun = 0
         for k in range(computed[order[0]] - 1, -1, -1):
             while begun < rows and computed[order[begun]] == k + 1:
                 _add(order[begun], count, back, own_h, own_c)
@@ -261,9 +277,6 @@ def make_backward(name: str, *, has_cell: bool, apart: bool, retreat: Any) -> An
                 entered = _enter_all(k + 1, entered, plan, back, d_last_h, d_last_c)
             elif k % FADE_STEPS == 0:
                 count = _drop_faded(count, back)
-            if filled + count > sums.d_q.shape[0]:
-                add_outer_product(filled, sums.before_rows, sums.d_q, d_recurrent)
-                filled = 0
             for row in range(count):
                 sequence = back.who[row]
                 at = offsets[k] + np.int64(places[sequence, k])
@@ -272,26 +285,33 @@ def make_backward(name: str, *, has_cell: bool, apart: bool, retreat: Any) -> An
                 if k > 0:
                     at = offsets[k - 1] + np.int64(places[sequence, k - 1])
                     back.previous_rows[row] = start_of(stash) + at * stride
-            d_z_rows, d_q_rows = sums.d_z_rows[filled:], sums.d_q_rows[filled:]
             retreat(
                 count,
                 units,
-                packed,
                 back.kept_rows,
                 back.previous_rows,
-                sums.before_rows[filled:],
-                d_z_rows,
-                d_q_rows,
+                sums.before_rows,
+                sums.d_z_rows,
+                sums.d_q_rows,
                 back.d_h,
                 back.d_c,
             )
+            compare(count, back.who, sums.d_q_rows, lines, near)
+            add_outer_products(count, back.who, sums.before_rows, lines, outer)
+            add_products(count, back.who, sums.d_q_rows, packed, back.d_h, lines)
             for row in range(count):
                 onto = start_of(d_inputs) + input_at(back.who[row], k, plan, gates)
-                add_row(gates, (onto, d_z_rows[row], onto))
-                add_row(gates, (start_of(d_bias), d_q_rows[row], start_of(d_bias)))
-            filled += count
-        add_outer_product(filled, sums.before_rows, sums.d_q, d_recurrent)
-        copy_columns(d_recurrent, floats2(result(frame, 1)))
+                add_row(gates, (onto, sums.d_z_rows[row], onto))
+                if apart:
+                    add_row(gates, (start_of(d_bias), sums.d_q_rows[row], start_of(d_bias)))
+        if not apart:
+            # The bias stands beside the inputs' products.
+            for row in range(rows * plan.slots):
+                add_row(gates, (start_of(d_bias), start_of(d_inputs) + row * gates * 4, start_of(d_bias)))
+        for line in range(rows):
+            close(line, lines, outer)
+        multiply_waiting(outer)
+        copy_columns(outer.total, floats2(result(frame, 1)))
 
     return backward
 

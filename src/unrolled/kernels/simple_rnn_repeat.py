@@ -6,8 +6,8 @@ from typing import Any
 
 from unrolled.kernels.bridge import address_of
 from unrolled.kernels.compiled import compiled
-from unrolled.kernels.products import add_product, add_product_fetching, copy_row, start_of, zero_rows
-from unrolled.kernels.repeat import make_forward
+from unrolled.kernels.products import copy_row, start_of, zero_rows
+from unrolled.kernels.repeat import fetch_ahead, make_forward
 from unrolled.kernels.repeat_back import make_backward
 from unrolled.kernels.simple_rnn import KEPT, step, step_gradient
 from unrolled.kernels.tasks import entry
@@ -20,13 +20,11 @@ def _advance(
     units: int,
     z: FloatArray,
     q: FloatArray,
-    packed: FloatArray,
     h_rows: LongArray,
     h: FloatArray,
     c: FloatArray,
     kept_rows: LongArray,
 ) -> None:
-    add_product(count, h_rows, packed, z)
     for place in range(count):
         zp, hp = start_of(z) + place * z.shape[1] * 4, h_rows[place]
         step(units, (zp, hp))
@@ -38,7 +36,6 @@ def _advance(
 def _retreat(
     count: int,
     units: int,
-    packed: FloatArray,
     kept_rows: LongArray,
     previous_rows: LongArray,
     before_rows: LongArray,
@@ -48,13 +45,11 @@ def _retreat(
     d_c: FloatArray,
 ) -> None:
     for place in range(count):
+        fetch_ahead(place, count, previous_rows, KEPT * units * 4)
         dh = start_of(d_h) + place * d_h.shape[1] * 4
         copy_row(units, (previous_rows[place], before_rows[place]))
         step_gradient(units, (kept_rows[place], dh, d_z_rows[place]))
     zero_rows(count, d_h)
-    # What the step before the previous one kept lies in front of it, unless sequences have ended in between.
-    size = count * KEPT * units * 4
-    add_product_fetching(count, d_q_rows, packed, d_h, previous_rows[0] - size, size)
 
 
 forward = make_forward("simple_rnn_repeat", has_cell=False, apart=False, advance=_advance)

@@ -15,7 +15,7 @@ import numpy as np
 
 from unrolled.kernels.compiled import ByteArray, compiled
 from unrolled.kernels.flags import FOLDED, SCALED
-from unrolled.kernels.lanes import elementwise
+from unrolled.kernels.formulas import elementwise
 from unrolled.kernels.products import (
     add_outer_product,
     add_product,
