@@ -29,7 +29,7 @@ from unrolled.types import FloatArray, IntArray, LongArray
 AT_REST = 2.0**-22
 REST_STEPS = 16
 # The distance from a line whose product is known at which a state has no product of its own.
-NEAR = 2.0**-20
+NEAR = 2.0**-19
 AHEAD = 2
 
 
