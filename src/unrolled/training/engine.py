@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from unrolled.training.memory import give_back_freed_memory
 from unrolled.training.network import Network, State, score
 from unrolled.training.record import Epoch, write_history
 from unrolled.training.settings import TrainingSettings, balanced_weights
-from unrolled.types import EncodedDataset, FloatArray
+from unrolled.types import EncodedDataset, FloatArray, LongArray
 
 Event = Mapping[str, Any]
 # Long epochs are saved on the way, so that a kill costs minutes and not an hour.
@@ -118,10 +118,19 @@ class Engine:
             DataError: every checkpoint is damaged.
             MachineError: the disk refuses.
         """
-        self._resume()
+        self.resume()
         self.compile()
-        while not self._finished():
+        while not self.finished():
             self._train_epoch()
+        return self.finish()
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The epoch that is under way, and how many of its steps have been taken."""
+        return self.progress.epoch, self.progress.step
+
+    def finish(self) -> Trained:
+        """The weights that the protocol keeps, and their probabilities on the test part, read once."""
         if self.settings.protocol == "standard":
             self.state = self.network.load_weights(self.state, self.best)
         else:
@@ -129,22 +138,26 @@ class Engine:
         probabilities = self.network.predict(self.state, self.data.test, self.reader)
         return Trained(self.network, self.state, self.progress, self.compile_seconds, probabilities)
 
-    def _finished(self) -> bool:
+    def finished(self) -> bool:
+        """Whether all epochs are over, or none has been better for as many as patience allows."""
         done = len(self.progress.history)
         patience = self.settings.patience
         waited = patience is not None and done - self.progress.best_epoch >= patience
         return done >= self.settings.epochs or waited
 
-    def compile(self) -> None:
-        """Compiles training and prediction for every padded length, on a state that is thrown away."""
+    def compile(self, *, training: bool = True) -> None:
+        """Compiles prediction, and training if wanted, for every padded length, on states thrown away."""
         start = time.perf_counter()
         train = self.data.train
-        shortest = self.batcher.blank(train, self.batcher.lengths[0])
-        self.network.compile_kernels(self.state, shortest)
+        if training:
+            shortest = self.batcher.blank(train, self.batcher.lengths[0])
+            self.network.compile_kernels(self.state, shortest)
         for length in self.batcher.lengths:
-            _, loss, _ = self.network.step(self.network.initial_state(), self.batcher.blank(train, length))
+            if training:
+                blank = self.batcher.blank(train, length)
+                _, loss, _ = self.network.step(self.network.initial_state(), blank)
+                float(loss)
             self.network.probabilities(self.state, self.reader.blank(train, length).tokens)
-            float(loss)
         give_back_freed_memory()
         self.compile_seconds = time.perf_counter() - start
         self.report({"event": "compiled", "seconds": self.compile_seconds})
@@ -152,10 +165,11 @@ class Engine:
     def _train_epoch(self) -> None:
         """The rest of the current epoch, then validation, then a checkpoint."""
         progress = self.progress
-        batches = self.batcher.epoch_order(self.data.train, self.settings.seed, progress.epoch)
+        batches = self.remaining_batches()
+        num_steps = progress.step + len(batches)
         clock = saved = time.perf_counter()
         pending: tuple[Any, Any, int] | None = None
-        for rows in batches[progress.step :]:
+        for rows in batches:
             # Made while the step before is computed. That one then ends before the next begins: two at once
             # would take their memory twice, and gain nothing where one step keeps all cores busy.
             batch = self.batcher.batch(self.data.train, rows)
@@ -168,13 +182,33 @@ class Engine:
                 self._account(pending)
                 pending, saved = None, time.perf_counter()
                 progress.seconds, clock = progress.seconds + saved - clock, saved
-                self._save()
+                self.save()
                 if self.should_stop():
                     raise StoppedError
-            self._tell_step(len(batches))
+            self._tell_step(num_steps)
         self._account(pending)
         progress.seconds += time.perf_counter() - clock
-        self._close_epoch()
+        self.close_epoch()
+
+    def remaining_batches(self) -> list[LongArray]:
+        """The rows of the steps that the current epoch still has, in their order."""
+        order = self.batcher.epoch_order(self.data.train, self.settings.seed, self.progress.epoch)
+        return order[self.progress.step :]
+
+    def take_steps(
+        self, losses: FloatArray, right: FloatArray, counts: Sequence[int], seconds: float
+    ) -> None:
+        """Enters steps that were taken elsewhere: their losses, right answers and numbers of rows.
+
+        Raises:
+            DivergedError: a loss is NaN or infinite.
+        """
+        num_steps = self.progress.step + len(self.remaining_batches())
+        for loss, found, count in zip(losses, right, counts, strict=True):
+            self.progress.step += 1
+            self._account((loss, found, count))
+        self.progress.seconds += seconds
+        self._tell_step(num_steps)
 
     def _account(self, pending: tuple[Any, Any, int] | None) -> None:
         if pending is None:
@@ -187,7 +221,8 @@ class Engine:
         progress.right += float(pending[1])
         progress.seen += count
 
-    def _close_epoch(self) -> None:
+    def close_epoch(self) -> None:
+        """Validation, the epoch's line in the history, and a checkpoint, once all its steps are taken."""
         progress = self.progress
         start = time.perf_counter()
         probabilities = self.network.predict(self.state, self.data.validation, self.reader)
@@ -215,11 +250,11 @@ class Engine:
         progress.epoch += 1
         progress.step = progress.seen = 0
         progress.loss_sum = progress.right = progress.seconds = 0.0
-        self._save()
+        self.save()
         if self.folder is not None:
             write_history(self.folder, tuple(progress.history))
         self.report({"event": "epoch", **epoch.model_dump()})
-        if self.should_stop() and not self._finished():
+        if self.should_stop() and not self.finished():
             raise StoppedError
 
     def _improves(self, epoch: Epoch) -> bool:
@@ -246,7 +281,8 @@ class Engine:
                 }
             )
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Writes a checkpoint, where there is a folder."""
         if self.folder is None:
             return
         tensors: dict[str, NDArray[Any]] = {}
@@ -256,7 +292,8 @@ class Engine:
         tensors |= {f"best/{name}": value for name, value in self.best.items()}
         save_checkpoint(self.folder, Checkpoint(tensors, self.progress.facts()))
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Goes on from the last checkpoint, if there is one."""
         import jax.numpy as jnp
 
         found = None if self.folder is None else load_checkpoint(self.folder)

@@ -57,7 +57,7 @@ class Network:
         self._callable = chain_layers(model, fused=fused)
         self._optimizer = (Adam if fused else keras.optimizers.Adam)(learning_rate)
         self._optimizer.build(self._callable.trainable_variables)
-        self._train = jax.jit(self._train_step, donate_argnums=(0, 1, 2))
+        self._train = jax.jit(self.train_step, donate_argnums=(0, 1, 2))
         self._predict = jax.jit(self._probabilities)
 
     @property
@@ -126,7 +126,7 @@ class Network:
         outputs, _ = self._callable.stateless_call(trainable, fixed, self._cast(tokens), training=False)
         return outputs
 
-    def _train_step(
+    def train_step(
         self,
         trainable: list[Any],
         fixed: list[Any],
@@ -135,6 +135,7 @@ class Network:
         labels: Any,
         weights: Any,
     ) -> tuple[Any, ...]:
+        """The arithmetic of :meth:`step`, to be traced: new lists of a state, loss and right answers."""
         import jax
 
         tokens = self._cast(tokens)

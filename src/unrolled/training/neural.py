@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,14 @@ import numpy as np
 
 from unrolled.models import ModelSpec
 from unrolled.training.checkpoint import drop_checkpoints
-from unrolled.training.engine import DivergedError, Engine, Trained
+from unrolled.training.engine import DivergedError, Engine, Event, Trained
 from unrolled.training.finish import measure_latency, write_predictions, write_weights
 from unrolled.training.memory import peak_memory_bytes
 from unrolled.training.network import score
 from unrolled.training.record import Latency, RunPlan, RunRecord, read_history, write_history
 from unrolled.types import EncodedDataset
+
+Report = Callable[[dict[str, Any]], None]
 
 
 def train_neural(
@@ -24,7 +26,7 @@ def train_neural(
     spec: ModelSpec,
     data: EncodedDataset,
     *,
-    report: Callable[[dict[str, Any]], None],
+    report: Report,
     should_stop: Callable[[], bool],
 ) -> RunRecord:
     """Trains a network as planned; see :func:`unrolled.training.worker.train_run`."""
@@ -36,16 +38,59 @@ def train_neural(
         report=lambda event: report(dict(event)),
         should_stop=should_stop,
     )
+    try:
+        trained: Trained | DivergedError = engine.run()
+    except DivergedError as error:
+        trained = error
+    return _record(folder, engine, plan, trained)
+
+
+def train_together(
+    runs: Sequence[tuple[Path, RunPlan]],
+    spec: ModelSpec,
+    data: EncodedDataset,
+    *,
+    report: Report,
+    should_stop: Callable[[], bool],
+) -> list[RunRecord]:
+    """Trains networks that differ in nothing but their seed side by side, on the device that JAX computes on.
+
+    Args:
+        runs: folder and plan of each.
+        spec: of all.
+        data: of all.
+        report: receives progress events with the ``run_id`` that each is about.
+        should_stop: asked between programs.
+
+    Returns:
+        The records, run by run.
+    """
+    from unrolled.training.cohort import Cohort
+
+    def tell(run_id: str) -> Callable[[Event], None]:
+        return lambda event: report({**event, "run_id": run_id})
+
+    engines = [Engine(folder, spec, plan.training, data, report=tell(plan.run_id)) for folder, plan in runs]
+    ends = Cohort(engines, should_stop=should_stop).run()
+    return [
+        _record(folder, engine, plan, end)
+        for engine, (folder, plan), end in zip(engines, runs, ends, strict=True)
+    ]
+
+
+def _record(folder: Path, engine: Engine, plan: RunPlan, trained: Trained | DivergedError) -> RunRecord:
+    """Writes what a run leaves behind, and says what became of it."""
+    data = engine.data
     begun: dict[str, Any] = {
         "run_id": plan.run_id,
-        "architecture": spec.architecture,
+        "architecture": engine.network.spec.architecture,
         "seed": plan.training.seed,
         "parameters": engine.network.num_parameters,
     }
-    try:
-        trained = engine.run()
-    except DivergedError as error:
-        return RunRecord(**begun, status="diverged", reason=str(error), peak_memory_bytes=peak_memory_bytes())
+    if isinstance(trained, DivergedError):
+        return RunRecord(
+            **begun, status="diverged", reason=str(trained), peak_memory_bytes=peak_memory_bytes()
+        )
     # Killed between the last checkpoint and here, the history file may be one epoch behind.
     if len(read_history(folder)) != len(trained.progress.history):
         write_history(folder, tuple(trained.progress.history))

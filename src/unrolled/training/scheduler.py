@@ -16,6 +16,7 @@ from typing import Any
 
 from unrolled.cache import cache_folder
 from unrolled.errors import MachineError
+from unrolled.training.device import group_seeds, sees_gpu
 from unrolled.training.memory import KEPT_MEMORY
 from unrolled.training.record import LOG, RECORD, RunPlan, write_model
 from unrolled.training.worker import STOPPED_STATUS, failed_record
@@ -55,7 +56,7 @@ def worker_environment(environment: Mapping[str, str], threads: int = 1) -> dict
 
 @dataclass(slots=True)
 class _Worker:
-    plan: RunPlan
+    plans: tuple[RunPlan, ...]
     folder: Path
     process: subprocess.Popen[bytes]
     reason: str = ""
@@ -68,6 +69,8 @@ class Scheduler:
         folder_of: gives the folder of a plan.
         report: receives (plan, event) for every event of every worker; "started" and "ended" are added.
         num_workers: processes side by side; None for one per core that this process may use.
+        on_gpu: whether workers have a GPU, which a worker then has to itself unless ``num_workers`` says
+            otherwise, and in which seeds of one network share a worker; None to find out.
     """
 
     def __init__(
@@ -76,9 +79,11 @@ class Scheduler:
         report: Callable[[RunPlan, dict[str, Any]], None],
         *,
         num_workers: int | None = None,
+        on_gpu: bool | None = None,
     ) -> None:
         self._folder_of, self._report = folder_of, report
-        self.num_workers = num_workers or usable_cores()
+        self._on_gpu = sees_gpu() if on_gpu is None else on_gpu
+        self.num_workers = num_workers or (1 if self._on_gpu else usable_cores())
         self._events: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
 
     def run(self, plans: Sequence[RunPlan]) -> None:
@@ -90,7 +95,7 @@ class Scheduler:
             KeyboardInterrupt: Ctrl-C; every worker has saved its state first.
             MachineError: the disk refuses.
         """
-        waiting = list(plans)
+        waiting = group_seeds(plans) if self._on_gpu else [(plan,) for plan in plans]
         active: list[_Worker] = []
         try:
             while waiting or active:
@@ -106,19 +111,22 @@ class Scheduler:
             self._stop(active)
             raise
 
-    def _start(self, plan: RunPlan) -> _Worker:
-        folder = self._folder_of(plan)
+    def _start(self, plans: tuple[RunPlan, ...]) -> _Worker:
+        folders = [self._folder_of(plan) for plan in plans]
+        # What a worker of several says is in the log of the first.
+        folder = folders[0]
         with (folder / LOG).open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "unrolled.training.worker", str(folder)],
+                [sys.executable, "-m", "unrolled.training.worker", *map(str, folders)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=worker_environment(os.environ, plan.training.threads),
+                env=worker_environment(os.environ, plans[0].training.threads),
             )
-        worker = _Worker(plan, folder, process)
+        worker = _Worker(plans, folder, process)
         threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
-        self._report(plan, {"event": "started"})
+        for plan in plans:
+            self._report(plan, {"event": "started"})
         return worker
 
     def _listen(self, worker: _Worker) -> None:
@@ -143,18 +151,24 @@ class Scheduler:
             worker.reason = event["reason"]
             if event["disk"]:
                 raise MachineError(
-                    worker.plan.run_id,
+                    worker.plans[0].run_id,
                     worker.reason.rstrip("."),
                     action="mend the disk, then run the same command again: it goes on where it stopped",
                 )
-        self._report(worker.plan, event)
+        # An event of a worker of several names its run; what names none is about all of them.
+        about = event.get("run_id")
+        for plan in worker.plans:
+            if about is None or about == plan.run_id:
+                self._report(plan, event)
 
     def _end(self, worker: _Worker) -> None:
         status = worker.process.returncode
         if status not in (0, STOPPED_STATUS):
             reason = worker.reason or _death(status, worker.folder / LOG)
-            write_model(worker.folder / RECORD, failed_record(worker.plan, reason))
-        self._report(worker.plan, {"event": "ended", "status": status, "reason": worker.reason})
+            for plan in worker.plans:
+                write_model(self._folder_of(plan) / RECORD, failed_record(plan, reason))
+        for plan in worker.plans:
+            self._report(plan, {"event": "ended", "status": status, "reason": worker.reason})
 
     def _stop(self, active: Sequence[_Worker]) -> None:
         for worker in active:

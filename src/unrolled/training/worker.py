@@ -1,4 +1,4 @@
-"""A process that trains one run: ``python -m unrolled.training.worker FOLDER``.
+"""A process that trains one run, or several seeds: ``python -m unrolled.training.worker FOLDER ...``.
 
 Events leave as JSON lines on standard output. SIGTERM saves the state and ends with status 143; the end of
 standard input, which is how a parent's death shows, ends it at once: the last checkpoint stands anyway.
@@ -12,12 +12,15 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from unrolled.errors import MachineError, UnrolledError
+from unrolled.data.storage import load_encoded
+from unrolled.errors import DataError, MachineError, UnrolledError
+from unrolled.models import parse_spec
 from unrolled.training.record import RECORD, RunPlan, RunRecord, read_plan, write_model
+from unrolled.types import EncodedDataset
 
 STOPPED_STATUS = 143
 EVENT_SECONDS = 0.2
@@ -44,20 +47,9 @@ def train_run(
         DataError: the data set or every checkpoint is damaged.
         MachineError: the disk refuses.
     """
-    from unrolled.data.storage import load_encoded
-    from unrolled.errors import DataError
-    from unrolled.models import parse_spec
-
     plan = read_plan(folder)
     spec = parse_spec(plan.model)
-    data = load_encoded(folder / plan.data)
-    if data.sha256 != plan.data_sha256:
-        raise DataError(
-            str(folder),
-            f"the data set is not the planned one (got sha256={data.sha256[:12]}…)",
-            expected=f"sha256={plan.data_sha256[:12]}…",
-            action="another --out folder for other data",
-        )
+    data = _load_data(folder, plan)
     if spec.neural:
         from unrolled.training.neural import train_neural
 
@@ -68,6 +60,39 @@ def train_run(
         record = train_baseline(folder, plan, spec, data, report=report)
     write_model(folder / RECORD, record)
     return record
+
+
+def train_runs(
+    folders: Sequence[Path],
+    *,
+    report: Callable[[dict[str, Any]], None] = lambda event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[RunRecord]:
+    """As :func:`train_run` for runs of a network that differ in nothing but their seed, in one program.
+
+    Events carry the ``run_id`` that they are about; ``should_stop`` is asked every few steps.
+    """
+    from unrolled.training.neural import train_together
+
+    plans = [read_plan(folder) for folder in folders]
+    data = _load_data(folders[0], plans[0])
+    runs = list(zip(folders, plans, strict=True))
+    records = train_together(runs, parse_spec(plans[0].model), data, report=report, should_stop=should_stop)
+    for folder, record in zip(folders, records, strict=True):
+        write_model(folder / RECORD, record)
+    return records
+
+
+def _load_data(folder: Path, plan: RunPlan) -> EncodedDataset:
+    data = load_encoded(folder / plan.data)
+    if data.sha256 != plan.data_sha256:
+        raise DataError(
+            str(folder),
+            f"the data set is not the planned one (got sha256={data.sha256[:12]}…)",
+            expected=f"sha256={plan.data_sha256[:12]}…",
+            action="another --out folder for other data",
+        )
+    return data
 
 
 def failed_record(plan: RunPlan, reason: str) -> RunRecord:
@@ -104,7 +129,7 @@ class _Reporter:
 
 
 def main(arguments: list[str]) -> int:
-    """Trains the run in the folder that ``arguments`` name; returns the exit status."""
+    """Trains the runs in the folders that ``arguments`` name; returns the exit status."""
     from unrolled.training.engine import StoppedError
 
     stop = threading.Event()
@@ -112,10 +137,13 @@ def main(arguments: list[str]) -> int:
     # Ctrl-C reaches the whole foreground group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_watch_parent, daemon=True).start()
-    folder = Path(arguments[0])
+    folders = [Path(argument) for argument in arguments]
     report = _Reporter()
     try:
-        record = train_run(folder, report=report, should_stop=stop.is_set)
+        if _goes_together(folders):
+            records = train_runs(folders, report=report, should_stop=stop.is_set)
+        else:
+            records = [train_run(folders[0], report=report, should_stop=stop.is_set)]
     except StoppedError:
         report({"event": "stopped"})
         return STOPPED_STATUS
@@ -123,8 +151,18 @@ def main(arguments: list[str]) -> int:
         reason = str(error) or "out of memory"
         report({"event": "failed", "reason": reason, "disk": isinstance(error, MachineError)})
         return error.exit_code if isinstance(error, UnrolledError) else 1
-    report({"event": "done", "status": record.status, "reason": record.reason})
+    for record in records:
+        report({"event": "done", "status": record.status, "reason": record.reason, "run_id": record.run_id})
     return 0
+
+
+def _goes_together(folders: Sequence[Path]) -> bool:
+    """Whether the device keeps data and states: for several seeds, and for any network on a GPU."""
+    if len(folders) > 1:
+        return True
+    from unrolled.training.device import computes_on_gpu
+
+    return parse_spec(read_plan(folders[0]).model).neural and computes_on_gpu()
 
 
 if __name__ == "__main__":
