@@ -253,3 +253,37 @@ def test_no_sequences_have_no_states() -> None:
     none = jnp.zeros((0, 1, FEATURES))
     found = run_after_padding("lstm", none, jnp.zeros(0, jnp.int32), jnp.zeros((0, 5, FEATURES)), weights, 5)
     assert [state.shape for state in found] == [(0, UNITS)] * 2
+
+
+@pytest.mark.parametrize("eigenvalues", [(0.98, 0.97), (0.99, 0.98, 0.96)])
+def test_several_slow_modes_stay_within_rounding(eigenvalues: tuple[float, ...]) -> None:
+    """What lies across a line must not add up: states and gradients against float64, every step computed."""
+    units, time, batch = 40, 600, 6
+    random = np.random.default_rng(1)
+    basis, _ = np.linalg.qr(random.normal(size=(units, units)))
+    modes = np.zeros(units)
+    modes[: len(eigenvalues)] = eigenvalues
+    recurrent = ((basis * modes) @ basis.T).astype(np.float32)
+    bias, kernel = _normal(random, units, scale=0.03), _normal(random, FEATURES, units, scale=0.02)
+    padding, factors = _normal(random, batch, 1, FEATURES, scale=1), _normal(random, batch, units, scale=1)
+    num, inputs = jnp.full(batch, time), jnp.zeros((batch, time, FEATURES))
+
+    def states(weights: Any) -> jax.Array:
+        return run_after_padding("simple_rnn", padding, num, inputs, weights, time)[0]
+
+    weights = (kernel, jnp.asarray(recurrent), bias)
+    found = jax.grad(lambda weights: (states(weights) * factors).sum())(weights)
+
+    held = [np.zeros((batch, units))]
+    fixed = np.asarray(padding[:, 0] @ kernel, np.float64) + np.asarray(bias, np.float64)
+    for _ in range(time):
+        held.append(np.tanh(held[-1] @ recurrent.astype(np.float64) + fixed))
+    d_h, d_recurrent, d_bias = np.asarray(factors, np.float64), np.zeros((units, units)), np.zeros(units)
+    for step in reversed(range(time)):
+        d_z = d_h * (1 - held[step + 1] ** 2)
+        d_recurrent += held[step].T @ d_z
+        d_bias += d_z.sum(0)
+        d_h = d_z @ recurrent.T
+    np.testing.assert_allclose(states(weights), held[-1], atol=6e-6)
+    np.testing.assert_allclose(found[1], d_recurrent, atol=6e-5 * np.abs(d_recurrent).max())
+    np.testing.assert_allclose(found[2], d_bias, atol=6e-5 * np.abs(d_bias).max())

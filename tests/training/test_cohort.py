@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental import rnn
+from jaxlib import gpu_rnn
 
 from unrolled.training import cohort, device
 from unrolled.training.checkpoint import load_checkpoint
@@ -79,11 +82,14 @@ def test_a_cohort_stops_and_goes_on(make_study, tmp_path, few_steps) -> None:
 
     def stop() -> bool:
         asked.append(True)
-        return len(asked) >= 3
+        return len(asked) >= 2
 
     with pytest.raises(StoppedError):
         train_runs(folders(broken), should_stop=stop)
-    assert all(load_checkpoint(folder) is not None for folder in folders(broken))
+    for folder in folders(broken):
+        found = load_checkpoint(folder)
+        assert found is not None
+        assert found.facts["step"] == 4
     train_runs(folders(broken))
     for mine, theirs in zip(folders(broken), folders(whole), strict=True):
         np.testing.assert_array_equal(outcome(mine)[0], outcome(theirs)[0])
@@ -99,11 +105,15 @@ def test_seeds_that_stand_apart_meet_again(make_study, tmp_path, few_steps) -> N
 
     def stop() -> bool:
         asked.append(True)
-        return len(asked) >= 3
+        return len(asked) >= 4
 
-    # The first seed alone is one program ahead.
+    # The first seed alone is within its second epoch when the other begins.
     with pytest.raises(StoppedError):
         train_runs(folders(apart)[:1], should_stop=stop)
+    found = load_checkpoint(folders(apart)[0])
+    assert found is not None
+    assert found.facts["epoch"] == 2
+    assert found.facts["step"] > 0
     train_runs(folders(apart))
     for mine, theirs in zip(folders(apart), folders(whole), strict=True):
         np.testing.assert_allclose(outcome(mine)[0], outcome(theirs)[0], atol=2e-4)
@@ -114,8 +124,8 @@ def test_a_seed_that_diverges_leaves_the_others_alone(make_study, tmp_path, few_
     alone = make_study("dense", num_seeds=3, change=small_batches, folder=tmp_path / "alone")
     make = cohort.Engine.take_steps
 
-    def breaking(self, losses, right, counts, seconds) -> None:
-        make(self, losses * np.nan if self.settings.seed == 1 else losses, right, counts, seconds)
+    def breaking(self, losses, right, counts, **options) -> None:
+        make(self, losses * np.nan if self.settings.seed == 1 else losses, right, counts, **options)
 
     monkeypatch.setattr(cohort.Engine, "take_steps", breaking)
     records = train_runs(folders(study))
@@ -131,13 +141,25 @@ def test_seeds_that_cannot_be_batched_follow_each_other(make_study, few_steps, t
     followed = make_study("dense", folder=tmp_path / "followed", **options)
     train_runs(folders(batched))
 
-    def refuse(*_: object) -> None:
-        raise NotImplementedError("Batching rule for 'rnn_fwd' not implemented")
-
-    monkeypatch.setattr(jax, "eval_shape", refuse)
+    monkeypatch.setattr(cohort, "can_be_batched", lambda *_: False)
     train_runs(folders(followed))
     for mine, theirs in zip(folders(followed), folders(batched), strict=True):
         np.testing.assert_allclose(outcome(mine)[0], outcome(theirs)[0], atol=1e-5)
+
+
+def test_a_step_on_cudnn_cannot_be_batched(monkeypatch) -> None:
+    # What tracing asks cuDNN for, which only a build for GPUs has: bytes of workspace and reserve.
+    name = "compute_rnn_workspace_reserve_space_sizes"
+    monkeypatch.setattr(gpu_rnn, name, lambda *_: (0, 16), raising=False)
+    sizes = {"input_size": 3, "hidden_size": 4, "num_layers": 1, "dropout": 0.0, "bidirectional": False}
+    weights = jnp.zeros(rnn.get_num_params_in_lstm(3, 4, 1, False))
+    state = jnp.zeros((1, 2, 4))
+
+    def on_cudnn(inputs):
+        return rnn.lstm(inputs, state, state, weights, jnp.full(2, 5, jnp.int32), **sizes)[0].sum()
+
+    assert not cohort.can_be_batched(jax.grad(on_cudnn), jnp.zeros((2, 5, 3)))
+    assert cohort.can_be_batched(jax.grad(lambda inputs: inputs.sum()), jnp.zeros((2, 5, 3)))
 
 
 def test_rows_that_a_batch_lacks_are_none() -> None:
@@ -166,6 +188,32 @@ def test_a_worker_on_a_gpu_gets_all_seeds_of_a_network(make_study) -> None:
     for plan in study.plans:
         assert events.count((plan.run_id, "started")) == events.count((plan.run_id, "ended")) == 1
         assert events.count((plan.run_id, "done")) == 1
+
+
+def test_a_group_that_fails_is_tried_again_seed_by_seed(make_study) -> None:
+    study = make_study("dense", num_seeds=3, epochs=1, change=small_batches)
+    damaged = folders(study)[1]
+    (damaged / "state.checkpoint").write_bytes(b"no checkpoint at all")
+    events: list[tuple[str, str]] = []
+    Scheduler(
+        study.run_folder, lambda plan, event: events.append((plan.run_id, event["event"])), on_gpu=True
+    ).run(study.plans)
+    records = [read_record(folder) for folder in folders(study)]
+    assert [record.status for record in records] == ["done", "failed", "done"]
+    assert "no checkpoint can be used" in records[1].reason
+    for plan in study.plans:
+        assert events.count((plan.run_id, "ended")) == 1
+
+
+def test_what_a_seed_came_to_is_kept_when_another_is_stopped(make_study, few_steps) -> None:
+    study = make_study("dense", num_seeds=2, epochs=1, change=small_batches)
+    with pytest.raises(StoppedError):
+        train_runs(folders(study), should_stop=lambda: read_record(folders(study)[0]) is not None)
+    assert read_record(folders(study)[0]).status == "done"
+    assert read_record(folders(study)[1]) is None
+    assert load_checkpoint(folders(study)[1]) is not None
+    train_runs(folders(study)[1:])
+    assert read_record(folders(study)[1]).status == "done"
 
 
 def test_without_a_plugin_no_process_is_asked_for_a_gpu(monkeypatch) -> None:

@@ -188,11 +188,12 @@ def _fit(
 ) -> TimePlan:
     """The plan for ``--time``: as it was decided when the study began, or from speeds measured now."""
     from unrolled.training.configuration import parse_time
-    from unrolled.training.scheduler import usable_cores
+    from unrolled.training.device import sees_gpu
+    from unrolled.training.scheduler import default_workers
     from unrolled.training.time_plan import fit_into_time, load_time_plan, measure_speeds, save_time_plan
     from unrolled.types import digest
 
-    workers = settings.training.workers or usable_cores()
+    workers = settings.training.workers or default_workers(on_gpu=sees_gpu())
     allowed = parse_time(str(settings.limits.time))
     key = digest(corpus.encoded.sha256, settings.model_dump_json(), *(p.model_dump_json() for p in plans))
     plan = load_time_plan(folder, key)

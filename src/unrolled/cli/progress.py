@@ -30,6 +30,7 @@ class _Cell:
     loss: float | None = None
     best: float | None = None
     started: float = 0.0
+    together: int = 1
     seconds: float = 0.0
     accuracy: float | None = None
     reason: str = ""
@@ -78,6 +79,7 @@ class _Board:
         kind = event["event"]
         if kind == "started":
             cell.state, cell.started, cell.loss = "running", time.monotonic(), None
+            cell.together = event.get("together", 1)
         elif kind == "step":
             done = event["epoch"] - 1 + event["step"] / event["steps"]
             cell.epochs_done, cell.loss = event["epoch"] - 1, event["loss"]
@@ -119,9 +121,10 @@ class _Board:
         known: dict[str, list[float]] = {}
         for cell in self.cells.values():
             if cell.seconds:
-                known.setdefault(cell.plan.model["architecture"], []).append(cell.seconds)
+                known.setdefault(cell.plan.model["architecture"], []).append(cell.seconds / cell.together)
             elif cell.state == "running" and cell.share > 0.05:
-                guess = (now - cell.started) / cell.share
+                # Runs that share a worker take its time together.
+                guess = (now - cell.started) / cell.share / cell.together
                 known.setdefault(cell.plan.model["architecture"], []).append(guess)
         if not known:
             return None
@@ -130,7 +133,7 @@ class _Board:
         for cell in self.cells.values():
             if cell.state in ("waiting", "running"):
                 values = known.get(cell.plan.model["architecture"], every)
-                spent = now - cell.started if cell.state == "running" else 0.0
+                spent = (now - cell.started) / cell.together if cell.state == "running" else 0.0
                 left += max(0.0, sum(values) / len(values) - spent)
         return left / num_workers
 

@@ -26,6 +26,8 @@ from unrolled.types import FloatArray, LongArray
 FARTHEST = 4.0
 # Squares of shorter distances are not all normal float32 numbers.
 SHORTEST = 2.0**-60
+# A tolerance at which no row is near.
+NEVER = -1.0
 
 _dot = summed("lines_dot", lambda row, base, direction: (row - base) * direction, 3)
 _squared = summed("lines_squared", lambda direction: direction * direction, 1)
@@ -113,7 +115,7 @@ def compare(count: int, who: LongArray, rows: LongArray, lines: Lines, tolerance
             square for it, no row is near.
     """
     terms = lines.base.shape[1]
-    limit = tolerance * tolerance if tolerance > SHORTEST else -1.0
+    limit = tolerance * tolerance if tolerance > SHORTEST else NEVER
     for place in range(count):
         line = who[place]
         base = start_of(lines.base) + line * terms * 4

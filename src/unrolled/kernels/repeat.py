@@ -18,18 +18,21 @@ from unrolled.kernels.bridge import argument, flags, floats1, floats2, floats3, 
 from unrolled.kernels.compiled import compiled, compiled_as
 from unrolled.kernels.flags import KEEP
 from unrolled.kernels.formulas import fetch
-from unrolled.kernels.lines import add_products, compare, make_lines
+from unrolled.kernels.lines import NEVER, add_products, compare, make_lines
 from unrolled.kernels.products import add_row, copy_row, pack, padded, start_of
 from unrolled.kernels.schedule import point_at_rows
 from unrolled.types import FloatArray, IntArray, LongArray
 
 # A state is at rest when it moved by so little, relative to 1 or its own size, over so many steps; over
 # several, since a slow drift is small at every single one. A state that went on drifting at this speed for
-# 400 steps would be off by 6e-6; one whose distance shrinks to 0.95 of itself at every step, by 2e-7.
+# 400 steps would be off by 6e-6; one whose distance shrinks to 0.95 of itself at every step, by 2e-7. Lines
+# (below) add their own: 4e-6 where several slow modes are left (eigenvalues of 0.96 to 0.99).
 AT_REST = 2.0**-22
 REST_STEPS = 16
-# The distance from a line whose product is known at which a state has no product of its own.
-NEAR = 2.0**-19
+# The distance from a line whose product is known at which a state has no product of its own, but for one in
+# every so many steps: what lies across a line is left out with the same sign at each, and would add up.
+NEAR = 2.0**-20
+REFRESH_STEPS = 16
 AHEAD = 2
 
 
@@ -243,7 +246,7 @@ def make_forward(name: str, *, has_cell: bool, apart: bool, advance: Any) -> Any
                     kept_rows[row] = start_of(stash) + (filled + row) * stride
                     places[sequence, step] = row
             filled += count
-            compare(count, states.who, h_rows, lines, NEAR)
+            compare(count, states.who, h_rows, lines, NEAR if step % REFRESH_STEPS else NEVER)
             add_products(count, states.who, h_rows, packed, q if apart else z, lines)
             advance(count, units, z, q, h_rows, states.h, states.c, kept_rows)
             step += 1

@@ -14,6 +14,7 @@ import numpy as np
 from unrolled.kernels.bridge import argument, floats1, floats2, floats3, integers2, result
 from unrolled.kernels.compiled import compiled, compiled_as
 from unrolled.kernels.lines import (
+    NEVER,
     add_outer_products,
     add_products,
     close,
@@ -23,7 +24,7 @@ from unrolled.kernels.lines import (
     multiply_waiting,
 )
 from unrolled.kernels.products import CHUNK, add_outer_product, add_row, copy_row, pack, padded, start_of
-from unrolled.kernels.repeat import Repeats, by_count, input_at, move_row, read_repeats
+from unrolled.kernels.repeat import REFRESH_STEPS, Repeats, by_count, input_at, move_row, read_repeats
 from unrolled.kernels.schedule import copy_columns, point_at_rows
 from unrolled.types import FloatArray, LongArray
 
@@ -32,8 +33,8 @@ from unrolled.types import FloatArray, LongArray
 NEGLIGIBLE = 2.0**-22
 FADE_STEPS = 8
 # Relative to the largest gradient: how far from a line whose product is known gate gradients may be to have
-# no product of their own.
-NEAR = 2.0**-23
+# no product of their own, but for one in every REFRESH_STEPS.
+NEAR = 2.0**-24
 
 
 class Back(NamedTuple):
@@ -198,7 +199,7 @@ def make_backward(name: str, *, has_cell: bool, apart: bool, retreat: Any) -> An
         sums = _make_sums(rows, units, width, apart)
         lines = make_lines(rows, gates, padded(units))
         outer = make_outer_sums(rows, max(rows, CHUNK), units, width)
-        near = NEAR * float(largest) if np.isfinite(largest) else -1.0
+        near = NEAR * float(largest) if np.isfinite(largest) else NEVER
         rest = _make_sums(rows, units, width, apart)
         stride, nothing = stash.shape[1] * 4, np.zeros(stash.shape[1], np.float32)
 
@@ -238,7 +239,8 @@ def make_backward(name: str, *, has_cell: bool, apart: bool, retreat: Any) -> An
                 back.d_h,
                 back.d_c,
             )
-            compare(count, back.who, sums.d_q_rows, lines, near)
+            tolerance = near if done % REFRESH_STEPS else NEVER
+            compare(count, back.who, sums.d_q_rows, lines, tolerance)
             add_products(count, back.who, sums.d_q_rows, packed, back.d_h, lines)
             done += 1
             for row in range(count - 1, -1, -1):
@@ -296,7 +298,8 @@ def make_backward(name: str, *, has_cell: bool, apart: bool, retreat: Any) -> An
                 back.d_h,
                 back.d_c,
             )
-            compare(count, back.who, sums.d_q_rows, lines, near)
+            tolerance = near if k % REFRESH_STEPS else NEVER
+            compare(count, back.who, sums.d_q_rows, lines, tolerance)
             add_outer_products(count, back.who, sums.before_rows, lines, outer)
             add_products(count, back.who, sums.d_q_rows, packed, back.d_h, lines)
             for row in range(count):

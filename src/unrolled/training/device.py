@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 
+from unrolled.models import parse_spec
 from unrolled.training.record import RunPlan
 
 _QUESTION = "import jax; print(jax.default_backend())"
@@ -46,11 +47,12 @@ def computes_on_gpu() -> bool:
 
 
 def group_seeds(plans: Sequence[RunPlan]) -> list[tuple[RunPlan, ...]]:
-    """The plans that differ in nothing but their seed together, in the order of each group's first."""
+    """The networks that differ in nothing but their seed together, in the order of each group's first."""
     groups: dict[str, list[RunPlan]] = {}
     for plan in plans:
-        alike = plan.model_copy(
-            update={"run_id": "", "training": plan.training.model_copy(update={"seed": 0})}
-        )
+        alike = plan
+        if parse_spec(plan.model).neural:
+            training = plan.training.model_copy(update={"seed": 0})
+            alike = plan.model_copy(update={"run_id": "", "training": training})
         groups.setdefault(alike.model_dump_json(), []).append(plan)
     return [tuple(group) for group in groups.values()]

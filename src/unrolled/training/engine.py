@@ -196,14 +196,26 @@ class Engine:
         return order[self.progress.step :]
 
     def take_steps(
-        self, losses: FloatArray, right: FloatArray, counts: Sequence[int], seconds: float
+        self,
+        losses: FloatArray,
+        right: FloatArray,
+        counts: Sequence[int],
+        *,
+        seconds: float,
+        num_steps: int,
     ) -> None:
         """Enters steps that were taken elsewhere: their losses, right answers and numbers of rows.
+
+        Args:
+            losses: mean loss of each step, nats.
+            right: right answers of each step.
+            counts: rows of each step.
+            seconds: that they took.
+            num_steps: of the whole epoch.
 
         Raises:
             DivergedError: a loss is NaN or infinite.
         """
-        num_steps = self.progress.step + len(self.remaining_batches())
         for loss, found, count in zip(losses, right, counts, strict=True):
             self.progress.step += 1
             self._account((loss, found, count))

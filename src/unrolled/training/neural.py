@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from unrolled.models import ModelSpec
-from unrolled.training.checkpoint import drop_checkpoints
 from unrolled.training.engine import DivergedError, Engine, Event, Trained
 from unrolled.training.finish import measure_latency, write_predictions, write_weights
 from unrolled.training.memory import peak_memory_bytes
@@ -52,7 +51,8 @@ def train_together(
     *,
     report: Report,
     should_stop: Callable[[], bool],
-) -> list[RunRecord]:
+    keep: Callable[[Path, RunRecord], None],
+) -> None:
     """Trains networks that differ in nothing but their seed side by side, on the device that JAX computes on.
 
     Args:
@@ -61,9 +61,7 @@ def train_together(
         data: of all.
         report: receives progress events with the ``run_id`` that each is about.
         should_stop: asked between programs.
-
-    Returns:
-        The records, run by run.
+        keep: receives the folder and the record of each run when it ends.
     """
     from unrolled.training.cohort import Cohort
 
@@ -71,11 +69,12 @@ def train_together(
         return lambda event: report({**event, "run_id": run_id})
 
     engines = [Engine(folder, spec, plan.training, data, report=tell(plan.run_id)) for folder, plan in runs]
-    ends = Cohort(engines, should_stop=should_stop).run()
-    return [
-        _record(folder, engine, plan, end)
-        for engine, (folder, plan), end in zip(engines, runs, ends, strict=True)
-    ]
+
+    def finish(number: int, end: Trained | DivergedError) -> None:
+        folder, plan = runs[number]
+        keep(folder, _record(folder, engines[number], plan, end))
+
+    Cohort(engines, finish, should_stop=should_stop).run()
 
 
 def _record(folder: Path, engine: Engine, plan: RunPlan, trained: Trained | DivergedError) -> RunRecord:
@@ -98,7 +97,7 @@ def _record(folder: Path, engine: Engine, plan: RunPlan, trained: Trained | Dive
     weights_sha256 = write_weights(folder, trained.network.weights(trained.state))
     write_predictions(folder, trained.test_probabilities)
     test_loss, test_accuracy = score(trained.test_probabilities, data.test.labels)
-    record = RunRecord(
+    return RunRecord(
         **begun,
         status="done",
         chosen_epoch=trained.progress.best_epoch,
@@ -110,8 +109,6 @@ def _record(folder: Path, engine: Engine, plan: RunPlan, trained: Trained | Dive
         peak_memory_bytes=peak,
         latency_ms=_latency(engine, trained, data),
     )
-    drop_checkpoints(folder)
-    return record
 
 
 def _latency(engine: Engine, trained: Trained, data: EncodedDataset) -> Latency:

@@ -18,7 +18,7 @@ from unrolled.cache import cache_folder
 from unrolled.errors import MachineError
 from unrolled.training.device import group_seeds, sees_gpu
 from unrolled.training.memory import KEPT_MEMORY
-from unrolled.training.record import LOG, RECORD, RunPlan, write_model
+from unrolled.training.record import LOG, RECORD, RunPlan, read_record, write_model
 from unrolled.training.worker import STOPPED_STATUS, failed_record
 
 # A worker that was asked to stop saves its state within one training step; this is far beyond that.
@@ -43,7 +43,7 @@ def worker_environment(environment: Mapping[str, str], threads: int = 1) -> dict
         "MKL_NUM_THREADS": "1",
         "NUMBA_NUM_THREADS": "1",
         "GLIBC_TUNABLES": ":".join(filter(None, (environment.get("GLIBC_TUNABLES"), *KEPT_MEMORY))),
-        # Where there is a GPU, workers share it: none may take most of its memory in advance.
+        # Workers may have to share a GPU: none may take most of its memory in advance.
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "PYTHONUNBUFFERED": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -83,7 +83,7 @@ class Scheduler:
     ) -> None:
         self._folder_of, self._report = folder_of, report
         self._on_gpu = sees_gpu() if on_gpu is None else on_gpu
-        self.num_workers = num_workers or (1 if self._on_gpu else usable_cores())
+        self.num_workers = num_workers or default_workers(on_gpu=self._on_gpu)
         self._events: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
 
     def run(self, plans: Sequence[RunPlan]) -> None:
@@ -106,7 +106,7 @@ class Scheduler:
                     self._note(worker, event)
                     continue
                 active.remove(worker)
-                self._end(worker)
+                waiting = self._end(worker) + waiting
         except BaseException:
             self._stop(active)
             raise
@@ -126,7 +126,7 @@ class Scheduler:
         worker = _Worker(plans, folder, process)
         threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
         for plan in plans:
-            self._report(plan, {"event": "started"})
+            self._report(plan, {"event": "started", "together": len(plans)})
         return worker
 
     def _listen(self, worker: _Worker) -> None:
@@ -161,14 +161,29 @@ class Scheduler:
             if about is None or about == plan.run_id:
                 self._report(plan, event)
 
-    def _end(self, worker: _Worker) -> None:
+    def _end(self, worker: _Worker) -> list[tuple[RunPlan, ...]]:
+        """Notes how a worker ended; what is to be tried again, each run by itself.
+
+        Of several runs, one whose files are damaged, or the memory that all need together, ends all.
+        """
         status = worker.process.returncode
+        again: list[tuple[RunPlan, ...]] = []
         if status not in (0, STOPPED_STATUS):
             reason = worker.reason or _death(status, worker.folder / LOG)
-            for plan in worker.plans:
-                write_model(self._folder_of(plan) / RECORD, failed_record(plan, reason))
+            left = [plan for plan in worker.plans if not self._is_finished(plan)]
+            if len(worker.plans) > 1:
+                again = [(plan,) for plan in left]
+            else:
+                for plan in left:
+                    write_model(self._folder_of(plan) / RECORD, failed_record(plan, reason))
         for plan in worker.plans:
-            self._report(plan, {"event": "ended", "status": status, "reason": worker.reason})
+            if (plan,) not in again:
+                self._report(plan, {"event": "ended", "status": status, "reason": worker.reason})
+        return again
+
+    def _is_finished(self, plan: RunPlan) -> bool:
+        record = read_record(self._folder_of(plan))
+        return record is not None and record.status != "failed"
 
     def _stop(self, active: Sequence[_Worker]) -> None:
         for worker in active:
@@ -180,6 +195,11 @@ class Scheduler:
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
+
+
+def default_workers(*, on_gpu: bool) -> int:
+    """Processes side by side: one for each core, or the one that has the GPU."""
+    return 1 if on_gpu else usable_cores()
 
 
 def usable_cores() -> int:

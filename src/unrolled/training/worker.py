@@ -19,6 +19,7 @@ from typing import Any
 from unrolled.data.storage import load_encoded
 from unrolled.errors import DataError, MachineError, UnrolledError
 from unrolled.models import parse_spec
+from unrolled.training.checkpoint import drop_checkpoints
 from unrolled.training.record import RECORD, RunPlan, RunRecord, read_plan, write_model
 from unrolled.types import EncodedDataset
 
@@ -58,7 +59,7 @@ def train_run(
         from unrolled.training.baseline import train_baseline
 
         record = train_baseline(folder, plan, spec, data, report=report)
-    write_model(folder / RECORD, record)
+    _keep(folder, record)
     return record
 
 
@@ -77,10 +78,21 @@ def train_runs(
     plans = [read_plan(folder) for folder in folders]
     data = _load_data(folders[0], plans[0])
     runs = list(zip(folders, plans, strict=True))
-    records = train_together(runs, parse_spec(plans[0].model), data, report=report, should_stop=should_stop)
-    for folder, record in zip(folders, records, strict=True):
-        write_model(folder / RECORD, record)
-    return records
+    records: dict[str, RunRecord] = {}
+
+    def keep(folder: Path, record: RunRecord) -> None:
+        _keep(folder, record)
+        records[record.run_id] = record
+
+    train_together(runs, parse_spec(plans[0].model), data, report=report, should_stop=should_stop, keep=keep)
+    return [records[plan.run_id] for plan in plans]
+
+
+def _keep(folder: Path, record: RunRecord) -> None:
+    """Writes a record; only then is there nothing left to go on with."""
+    write_model(folder / RECORD, record)
+    if record.status == "done":
+        drop_checkpoints(folder)
 
 
 def _load_data(folder: Path, plan: RunPlan) -> EncodedDataset:
@@ -114,17 +126,18 @@ def _watch_parent() -> None:
 
 
 class _Reporter:
-    """Prints events as JSON lines; step events at most five times a second."""
+    """Prints events as JSON lines; step events of a run at most five times a second."""
 
     def __init__(self) -> None:
-        self._last = -EVENT_SECONDS
+        self._last: dict[str, float] = {}
 
     def __call__(self, event: dict[str, Any]) -> None:
         now = time.monotonic()
         if event["event"] == "step":
-            if now - self._last < EVENT_SECONDS:
+            about = event.get("run_id", "")
+            if now - self._last.get(about, -EVENT_SECONDS) < EVENT_SECONDS:
                 return
-            self._last = now
+            self._last[about] = now
         print(json.dumps(event), flush=True)
 
 
