@@ -46,7 +46,8 @@ def small_batches(plan):
     ("name", "protocol"),
     [
         pytest.param("lstm", "standard", marks=pytest.mark.slow),
-        ("cnn_gru_dropout", "notebook"),
+        pytest.param("cnn_gru_dropout", "notebook", marks=pytest.mark.slow),
+        ("dense", "notebook"),
         pytest.param("embedding_dense", "notebook", marks=pytest.mark.slow),
     ],
 )
@@ -176,6 +177,7 @@ def test_plans_that_differ_in_more_than_the_seed_stay_apart(make_study) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_worker_on_a_gpu_gets_all_seeds_of_a_network(make_study) -> None:
     study = make_study("dense", "linear", num_seeds=2, change=small_batches)
     events: list[tuple[str, str]] = []
