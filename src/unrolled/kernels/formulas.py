@@ -19,6 +19,7 @@ from unrolled.kernels.lanes import (
     INT64,
     LINE_BYTES,
     Lanes,
+    broadcast,
     emit_loop,
     emit_vectors,
     load,
@@ -32,20 +33,9 @@ Formula = Callable[..., "Sequence[Lanes]"]
 _FORMULAS: set[str] = set()
 
 
-def _spread(builder: ir.IRBuilder, at: ir.Value, width: int) -> ir.Value:
-    """The number at an address, ``width`` times."""
-    number = load(builder, at, INT64(0), 1)
-    if width == 1:
-        return number
-    kind = vector_type(width)
-    undefined = ir.Constant(kind, ir.Undefined)
-    first = builder.insert_element(undefined, number, INT32(0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(INT32, width), [0] * width))
-
-
 def _claim(name: str) -> None:
     if name in _FORMULAS:
-        raise ValueError(f"{name}: two elementwise formulas have this name. Expected one each.")
+        raise ValueError(f"{name}: two formulas have this name. Expected one each.")
     _FORMULAS.add(name)
 
 
@@ -69,7 +59,7 @@ def _read(
     builder: ir.IRBuilder, rows: Sequence[ir.Value], scalars: int, index: ir.Value, width: int
 ) -> list[Lanes]:
     """The formula's inputs from a number on: scalars first."""
-    numbers = [_spread(builder, row, width) for row in rows[:scalars]]
+    numbers = [broadcast(builder, load(builder, row, INT64(0), 1), width) for row in rows[:scalars]]
     numbers += [load(builder, row, index, width) for row in rows[scalars:]]
     return [Lanes(builder, number) for number in numbers]
 
@@ -179,7 +169,8 @@ def fetch(_typing: Any, at: Any, size: Any) -> Any:
         def body(index: ir.Value) -> None:
             prefetch(builder, builder.add(start, index))
 
-        emit_loop(builder, INT64(0), size, LINE_BYTES, body)
+        # The last line may be needed in part.
+        emit_loop(builder, INT64(0), builder.add(size, INT64(LINE_BYTES - 1)), LINE_BYTES, body)
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), codegen

@@ -80,6 +80,15 @@ def address_at(builder: ir.IRBuilder, addresses: ir.Value, place: ir.Value) -> i
     return builder.load(builder.inttoptr(builder.add(addresses, offset), INT64.as_pointer()))
 
 
+def broadcast(builder: ir.IRBuilder, number: ir.Value, width: int) -> ir.Value:
+    """A vector that holds a number ``width`` times; the plain number for width 1."""
+    if width == 1:
+        return number
+    undefined = ir.Constant(vector_type(width), ir.Undefined)
+    first = builder.insert_element(undefined, number, INT32(0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(INT32, width), [0] * width))
+
+
 def prefetch(builder: ir.IRBuilder, at: ir.Value) -> None:
     """Asks for the line of memory at an address, up to the second-level cache; any address will do."""
     name, byte = "llvm.prefetch.p0", ir.IntType(8).as_pointer()

@@ -19,12 +19,11 @@ from numba.extending import intrinsic
 from unrolled.kernels.caching import caching
 from unrolled.kernels.compiled import compiled
 from unrolled.kernels.lanes import (
-    FLOAT,
-    INT32,
     INT64,
     LINE_BYTES,
     WORD_BYTES,
     address_at,
+    broadcast,
     load,
     multiply_add,
     prefetch,
@@ -51,13 +50,6 @@ def _widths(height: int, *, transposed: bool) -> tuple[int, ...]:
     if transposed or height > 2:
         return 2, 1
     return tuple(range(WIDEST if height == 1 else WIDEST // 2, 0, -1))
-
-
-def _broadcast(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
-    undefined = ir.Constant(ir.VectorType(FLOAT, WIDTH), ir.Undefined)
-    first = builder.insert_element(undefined, number, INT32(0))
-    lanes = ir.Constant(ir.VectorType(INT32, WIDTH), [0] * WIDTH)
-    return builder.shuffle_vector(first, undefined, lanes)
 
 
 def _tile(builder: ir.IRBuilder, height: int, vectors: int, *, transposed: bool) -> ir.Function:
@@ -98,7 +90,7 @@ def _tile(builder: ir.IRBuilder, height: int, vectors: int, *, transposed: bool)
                 number = load(builder, base, builder.add(first, INT64(i)), 1)
             else:
                 number = load(builder, bases[i], term, 1)
-            spread = _broadcast(builder, number)
+            spread = broadcast(builder, number, WIDTH)
             for v in range(vectors):
                 following.append(multiply_add(builder, spread, columns[v], running[i * vectors + v]))
         next_term = builder.add(term, INT64(1))

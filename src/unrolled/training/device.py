@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 
@@ -16,6 +17,7 @@ _QUESTION = "import jax; print(jax.default_backend())"
 _PATIENCE_SECONDS = 60.0
 
 
+@cache
 def sees_gpu() -> bool:
     """Whether a worker's JAX computes on a GPU; asked of a process of its own, and only where JAX has a
     plugin for one.

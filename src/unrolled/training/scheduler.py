@@ -21,7 +21,8 @@ from unrolled.training.memory import KEPT_MEMORY
 from unrolled.training.record import LOG, RECORD, RunPlan, read_record, write_model
 from unrolled.training.worker import STOPPED_STATUS, failed_record
 
-# A worker that was asked to stop saves its state within one training step; this is far beyond that.
+# A worker that was asked to stop saves its state after a training step, on a GPU after a program of a few
+# seconds; this is beyond both. One that is just compiling is killed, and goes on from its last checkpoint.
 STOP_SECONDS = 10.0
 
 
