@@ -24,6 +24,7 @@ from unrolled.kernels.bridge import (
     result,
 )
 from unrolled.kernels.compiled import compiled
+from unrolled.kernels.distinct import find_distinct, make_source
 from unrolled.kernels.flags import BACKWARDS, EVERY_OUTPUT, KEEP
 from unrolled.kernels.formulas import elementwise
 from unrolled.kernels.lanes import Lanes
@@ -50,11 +51,9 @@ from unrolled.kernels.schedule import (
     take_rows,
 )
 from unrolled.kernels.sources import (
-    find_distinct,
     finish_gradients,
     gather_step,
     make_gradients,
-    make_source,
     project_rows,
     put_gradients,
     put_projections,
@@ -117,8 +116,7 @@ def forward(frame: int) -> None:
     width = padded(GATES * units)
     a, q = np.zeros((batch, width), np.float32), np.zeros((batch, width), np.float32)
     distinct = find_distinct(source, plan)
-    projected = project_rows(distinct, packed_kernel, bias, a.shape[1])
-    scratch = np.empty((batch if source.scaled else 0, inputs.shape[2]), np.float32)
+    projected = project_rows(source, plan, distinct, packed_kernel, bias, a.shape[1])
     rows, h_rows = np.empty(batch, np.int64), np.empty(batch, np.int64)
     point_at_rows(0, batch, h, h_rows)
     if every:
@@ -127,7 +125,7 @@ def forward(frame: int) -> None:
     kept_start = start_of_kept(plan, kept) if keep else 0
     for k in range(active.size - 1):
         count = active[k]
-        put_projections(k, source, plan, distinct, projected, packed_kernel, bias, scratch, rows, a)
+        put_projections(k, source, plan, distinct, projected, packed_kernel, bias, rows, a)
         fill_rows(count, recurrent_bias, q)
         now = kept_start + offsets[k] * row_bytes
         add_product_fetching(count, h_rows, packed_recurrent, q, now, count * row_bytes if keep else 0)
@@ -200,7 +198,7 @@ def backward(frame: int) -> None:
             step_gradient(units, sources + targets)
             add_row(GATES * units, (start_of(d_recurrent_bias), dq, start_of(d_recurrent_bias)))
             before_rows[filled + place] = z + 4 * gate
-        gather_step(k, filled, source, plan, distinct, gradients, d_a, d_bias, d_inputs)
+        gather_step(k, filled, source, plan, distinct, gradients, d_a, d_bias)
         next_count = active[k - 1] if k > 0 else 0
         ahead = kept_start + (offsets[k] - next_count) * row_bytes
         add_product_fetching(count, d_q_rows[filled:], packed_recurrent, d_h, ahead, next_count * row_bytes)
@@ -211,7 +209,7 @@ def backward(frame: int) -> None:
             filled = 0
     if every:
         gather_gradients_before_start(d_outputs, plan, d_h)
-    finish_gradients(source, distinct, gradients, packed_kernel, d_bias, d_inputs)
+    finish_gradients(source, plan, distinct, gradients, kernel, packed_kernel, d_bias, d_inputs)
     copy_columns(gradients.d_kernel, floats2(result(frame, 1)))
     copy_columns(d_recurrent, floats2(result(frame, 2)))
     put_rows(d_h, order, floats2(result(frame, 5)))

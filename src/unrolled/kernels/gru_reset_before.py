@@ -25,6 +25,7 @@ from unrolled.kernels.bridge import (
     result,
 )
 from unrolled.kernels.compiled import compiled
+from unrolled.kernels.distinct import find_distinct, make_source
 from unrolled.kernels.flags import BACKWARDS, EVERY_OUTPUT, KEEP
 from unrolled.kernels.formulas import elementwise
 from unrolled.kernels.lanes import Lanes
@@ -51,11 +52,9 @@ from unrolled.kernels.schedule import (
     take_rows,
 )
 from unrolled.kernels.sources import (
-    find_distinct,
     finish_gradients,
     gather_step,
     make_gradients,
-    make_source,
     project_rows,
     put_gradients,
     put_projections,
@@ -130,14 +129,13 @@ def forward(frame: int) -> None:
     # Without KEEP one scratch row for each row of the batch stands in for what is kept.
     unkept = np.empty((1 if keep else batch, KEPT * units), np.float32)
     distinct = find_distinct(source, plan)
-    projected = project_rows(distinct, packed_kernel, bias, a.shape[1])
-    scratch = np.empty((batch if source.scaled else 0, inputs.shape[2]), np.float32)
+    projected = project_rows(source, plan, distinct, packed_kernel, bias, a.shape[1])
     if every:
         spread_before_start(h_start, plan, outputs)
     gate = units * 4
     for k in range(active.size - 1):
         count = active[k]
-        put_projections(k, source, plan, distinct, projected, packed_kernel, bias, scratch, rows, a)
+        put_projections(k, source, plan, distinct, projected, packed_kernel, bias, rows, a)
         zero_rows(count, q)
         zero_rows(count, q_h)
         add_product(count, h_rows, packed_gates, q)
@@ -227,7 +225,7 @@ def backward(frame: int) -> None:
             da, dh = d_a_rows[filled + place], start_of(d_h) + place * d_h.shape[1] * 4
             sources = (z + gate, z + 4 * gate, start_of(d_reset) + place * d_reset.shape[1] * 4, dh)
             _gates_back(units, sources + (da + gate, d_q_rows[filled + place] + gate, dh))  # noqa: RUF005
-        gather_step(k, filled, source, plan, distinct, gradients, d_a, d_bias, d_inputs)
+        gather_step(k, filled, source, plan, distinct, gradients, d_a, d_bias)
         add_product(count, d_q_rows[filled:], packed_gates, d_h)
         filled += count
         if k == 0 or filled + active[k - 1] > room:
@@ -237,7 +235,7 @@ def backward(frame: int) -> None:
             filled = 0
     if every:
         gather_gradients_before_start(d_outputs, plan, d_h)
-    finish_gradients(source, distinct, gradients, packed_kernel, d_bias, d_inputs)
+    finish_gradients(source, plan, distinct, gradients, kernel, packed_kernel, d_bias, d_inputs)
     copy_columns(gradients.d_kernel, floats2(result(frame, 1)))
     d_recurrent = floats2(result(frame, 2))
     for row in range(units):

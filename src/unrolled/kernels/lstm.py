@@ -24,6 +24,7 @@ from unrolled.kernels.bridge import (
     result,
 )
 from unrolled.kernels.compiled import compiled
+from unrolled.kernels.distinct import find_distinct, make_source
 from unrolled.kernels.flags import BACKWARDS, EVERY_OUTPUT, KEEP
 from unrolled.kernels.formulas import elementwise
 from unrolled.kernels.lanes import Lanes
@@ -50,11 +51,9 @@ from unrolled.kernels.schedule import (
     take_rows,
 )
 from unrolled.kernels.sources import (
-    find_distinct,
     finish_gradients,
     gather_step,
     make_gradients,
-    make_source,
     project_rows,
     put_gradients,
     put_projections,
@@ -124,8 +123,7 @@ def forward(frame: int) -> None:
     take_rows(c_start, order, c)
     z = np.zeros((batch, padded(GATES * units)), np.float32)
     distinct = find_distinct(source, plan)
-    projected = project_rows(distinct, packed_kernel, bias, z.shape[1])
-    scratch = np.empty((batch if source.scaled else 0, inputs.shape[2]), np.float32)
+    projected = project_rows(source, plan, distinct, packed_kernel, bias, z.shape[1])
     rows, h_rows = np.empty(batch, np.int64), np.empty(batch, np.int64)
     point_at_rows(0, batch, h, h_rows)
     if every:
@@ -134,7 +132,7 @@ def forward(frame: int) -> None:
     kept_start = start_of_kept(plan, kept) if keep else 0
     for k in range(active.size - 1):
         count = active[k]
-        put_projections(k, source, plan, distinct, projected, packed_kernel, bias, scratch, rows, z)
+        put_projections(k, source, plan, distinct, projected, packed_kernel, bias, rows, z)
         now = kept_start + offsets[k] * kept_bytes
         add_product_fetching(count, h_rows, packed_recurrent, z, now, count * kept_bytes if keep else 0)
         for place in range(count):
@@ -220,7 +218,7 @@ def backward(frame: int) -> None:
             from_after = (start_of(d_h) + place * d_h.shape[1] * 4, dc)
             targets = (dz, dz + gate, dz + 2 * gate, dz + 3 * gate, dc)
             step_gradient(units, sources + from_after + targets)
-        gather_step(k, filled, source, plan, distinct, gradients, d_z, d_bias, d_inputs)
+        gather_step(k, filled, source, plan, distinct, gradients, d_z, d_bias)
         zero_rows(count, d_h)
         # The step before was read above, for the cell's state: the one before that comes next.
         next_count = active[k - 2] if k > 1 else 0
@@ -233,7 +231,7 @@ def backward(frame: int) -> None:
             filled = 0
     if every:
         gather_gradients_before_start(d_outputs, plan, d_h)
-    finish_gradients(source, distinct, gradients, packed_kernel, d_bias, d_inputs)
+    finish_gradients(source, plan, distinct, gradients, kernel, packed_kernel, d_bias, d_inputs)
     copy_columns(gradients.d_kernel, floats2(result(frame, 1)))
     copy_columns(d_recurrent, floats2(result(frame, 2)))
     put_rows(d_h, order, floats2(result(frame, 4)))

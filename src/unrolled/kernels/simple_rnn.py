@@ -22,6 +22,7 @@ from unrolled.kernels.bridge import (
     result,
 )
 from unrolled.kernels.compiled import compiled
+from unrolled.kernels.distinct import find_distinct, make_source
 from unrolled.kernels.flags import BACKWARDS, EVERY_OUTPUT, KEEP
 from unrolled.kernels.formulas import elementwise
 from unrolled.kernels.products import (
@@ -47,11 +48,9 @@ from unrolled.kernels.schedule import (
     take_rows,
 )
 from unrolled.kernels.sources import (
-    find_distinct,
     finish_gradients,
     gather_step,
     make_gradients,
-    make_source,
     project_rows,
     put_gradients,
     put_projections,
@@ -90,15 +89,14 @@ def forward(frame: int) -> None:
     take_rows(h_start, order, h)
     z = np.zeros((batch, padded(units)), np.float32)
     distinct = find_distinct(source, plan)
-    projected = project_rows(distinct, packed_kernel, bias, z.shape[1])
-    scratch = np.empty((batch if source.scaled else 0, inputs.shape[2]), np.float32)
+    projected = project_rows(source, plan, distinct, packed_kernel, bias, z.shape[1])
     rows, h_rows = np.empty(batch, np.int64), np.empty(batch, np.int64)
     point_at_rows(0, batch, h, h_rows)
     if every:
         spread_before_start(h_start, plan, outputs)
     for k in range(active.size - 1):
         count = active[k]
-        put_projections(k, source, plan, distinct, projected, packed_kernel, bias, scratch, rows, z)
+        put_projections(k, source, plan, distinct, projected, packed_kernel, bias, rows, z)
         add_product(count, h_rows, packed_recurrent, z)
         for place in range(count):
             step(units, (start_of(z) + place * z.shape[1] * 4, h_rows[place]))
@@ -159,7 +157,7 @@ def backward(frame: int) -> None:
                 before_rows[filled + place] = kept_start + (offsets[k - 1] + place) * units * 4
         else:
             point_at_rows(0, count, h, before_rows[filled:])
-        gather_step(k, filled, source, plan, distinct, gradients, d_z, d_bias, d_inputs)
+        gather_step(k, filled, source, plan, distinct, gradients, d_z, d_bias)
         zero_rows(count, d_h)
         add_product(count, d_z_rows[filled:], packed_recurrent, d_h)
         filled += count
@@ -169,7 +167,7 @@ def backward(frame: int) -> None:
             filled = 0
     if every:
         gather_gradients_before_start(d_outputs, plan, d_h)
-    finish_gradients(source, distinct, gradients, packed_kernel, d_bias, d_inputs)
+    finish_gradients(source, plan, distinct, gradients, kernel, packed_kernel, d_bias, d_inputs)
     copy_columns(gradients.d_kernel, floats2(result(frame, 1)))
     copy_columns(d_recurrent, floats2(result(frame, 2)))
     put_rows(d_h, order, floats2(result(frame, 4)))

@@ -172,7 +172,7 @@ def handle_rows(
     until: int,
 ) -> None:
     """``c[:count] += a @ b``; compiled and cached by :func:`provide_products`."""
-    if count == 0:
+    if count == 0 or terms == 0:
         return
     vectors = columns // WIDTH
     groups = (count + TALLEST - 1) // TALLEST
