@@ -20,8 +20,9 @@ WARM_UP := import unrolled.cli.__main__, unrolled.cli.lab, unrolled.evidence.sum
 	sklearn.linear_model, scipy.stats, pyarrow.parquet, safetensors.numpy, tokenizers, rich.live; \
 	from unrolled.kernels import programs; programs.unavailable_because() or [*map(programs.load, programs.KERNELS)]
 
-# Each worker keeps to one thread, as runs do; whole files stay together for what they share.
-WORKERS := --numprocesses auto --dist loadfile
+# Each worker keeps to one thread, as runs do; whole files stay together for what they share, those that take
+# long first (tests/conftest.py).
+WORKERS := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # Run by make only when a virtual environment has to be made. PYTHON=/path/to/python overrules it.
 FIND_PYTHON = for name in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14 python; do \

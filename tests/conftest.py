@@ -38,3 +38,12 @@ settings.load_profile("unrolled")
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Removes the throw-away home, whatever the tests left in it."""
     shutil.rmtree(_HOME, ignore_errors=True)
+
+
+# Their tests start processes and take seconds each; begun last, one worker would be left alone with them.
+LONG = ("training/test_runs.py", "cli/test_commands.py", "training/test_cohort.py", "cli/test_predict.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONG))

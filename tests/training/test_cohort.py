@@ -115,6 +115,7 @@ def test_seeds_that_stand_apart_meet_again(make_study, tmp_path, few_steps) -> N
         np.testing.assert_allclose(outcome(mine)[0], outcome(theirs)[0], atol=2e-4)
 
 
+@pytest.mark.slow
 def test_a_seed_that_diverges_leaves_the_others_alone(make_study, tmp_path, few_steps, monkeypatch) -> None:
     study = make_study("dense", num_seeds=3, change=small_batches)
     alone = make_study("dense", num_seeds=3, change=small_batches, folder=tmp_path / "alone")
@@ -187,6 +188,7 @@ def test_a_worker_on_a_gpu_gets_all_seeds_of_a_network(make_study) -> None:
         assert events.count((plan.run_id, "done")) == 1
 
 
+@pytest.mark.slow
 def test_a_group_that_fails_is_tried_again_seed_by_seed(make_study) -> None:
     study = make_study("dense", num_seeds=2, epochs=1, change=small_batches)
     damaged = folders(study)[1]
