@@ -10,18 +10,24 @@ Adam is Keras' own.
 
 Sums in another order round otherwise, and training may amplify that without bound: a simple RNN whose
 gradients explode does. So a third network goes along over the first steps: not fused, its first weights each
-moved by one unit in the last place. What fusion changes is to be compared with what that changes.
+moved by one unit in the last place. What fusion changes is to be compared with what that changes. And along
+an epoch, at every tenth step, the gradients of both are taken from the same weights, the unfused network's:
+their largest difference, relative to the largest entry of each, is what fusion changes before anything
+amplifies it.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from unrolled.errors import UnrolledError, UsageError
+
+GRADIENT_STEPS = 10
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -67,16 +73,20 @@ class Pair:
 
     def add_control(self) -> None:
         """A third network, not fused, whose first weights are each one unit in the last place away."""
+        state = self.networks[1].initial_state()
+        self.networks.append(self.networks[1])
+        self.states.append(type(state)(self._moved(state.trainable), state.fixed, state.optimizer))
+
+    def _moved(self, trainable: list[Any]) -> list[Any]:
+        """Weights that are each one unit in the last place away, up or down by chance."""
         import jax.numpy as jnp
 
-        state = self.networks[1].initial_state()
         directions = np.random.default_rng(self.seed)
         moved = []
-        for weights in map(np.asarray, state.trainable):
+        for weights in map(np.asarray, trainable):
             towards = np.where(directions.random(weights.shape) < 0.5, -np.inf, np.inf)
             moved.append(jnp.asarray(np.nextafter(weights, towards.astype(np.float32))))
-        self.networks.append(self.networks[1])
-        self.states.append(type(state)(moved, state.fixed, state.optimizer))
+        return moved
 
     def train(self, epoch: int, most_steps: int | None = None) -> list[list[float]]:
         """Trains all on the same batches of an epoch, or its first; their losses of each step, in nats."""
@@ -90,6 +100,23 @@ class Pair:
             losses.append(pair)
         return losses
 
+    def compare_gradients(self) -> Iterator[tuple[float, float]]:
+        """Trains the unfused network for an epoch; at every tenth step how far the fused one's gradients, and
+        those at weights one unit in the last place away, are from its own, relative to the largest entry."""
+        import jax
+
+        fused, plain = (jax.jit(network.gradients) for network in self.networks[:2])
+        state = self.states[1]
+        for number, rows in enumerate(self.batcher.epoch_order(self.data.train, self.seed, 0)):
+            batch = self.batcher.batch(self.data.train, rows)
+            if number % GRADIENT_STEPS == 0:
+                given = state.fixed, batch.tokens, batch.labels, batch.weights
+                *_, exact = plain(state.trainable, *given)
+                *_, own = fused(state.trainable, *given)
+                *_, moved = plain(self._moved(state.trainable), *given)
+                yield _difference(own, exact), _difference(moved, exact)
+            state, _, _ = self.networks[1].step(state, batch)
+
     def accuracies(self) -> tuple[float, float]:
         """The test accuracy of both, as shares."""
         found = []
@@ -97,6 +124,12 @@ class Pair:
             answers = network.predict(state, self.data.test, self.reader).argmax(axis=1)
             found.append(float(np.mean(answers == self.data.test.labels)))
         return found[0], found[1]
+
+
+def _difference(found: list[Any], exact: list[Any]) -> float:
+    """The largest difference of two lists of arrays, relative to the largest entry of each array."""
+    pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(found, exact, strict=True)]
+    return max(float(np.abs(a - b).max() / max(np.abs(b).max(), np.finfo(np.float32).tiny)) for a, b in pairs)
 
 
 def compare(name: str, options: argparse.Namespace, data: Any) -> None:
@@ -112,6 +145,12 @@ def compare(name: str, options: argparse.Namespace, data: Any) -> None:
         f"{name}: losses of {len(losses)} steps differ by at most {fused:.1e} of themselves, "
         f"{control:.1e} from weights one rounding away; "
         f"at the last {losses[-1, 0]:.5f} fused, {losses[-1, 1]:.5f} not",
+        flush=True,
+    )
+    gradients = np.array(list(Pair(name, options, data, 0).compare_gradients())).max(axis=0)
+    print(
+        f"  gradients from the same weights differ by at most {gradients[0]:.1e} of the largest, "
+        f"{gradients[1]:.1e} from weights one rounding away",
         flush=True,
     )
     found = []

@@ -30,8 +30,10 @@ def test_masked_recurrence_computes_words_and_projects_distinct_tokens(name: str
     assert flops(name, padding="masked", **SIZES, dropout=0.0) == expected
 
 
-def test_dropout_projects_every_word() -> None:
-    assert flops("lstm", padding="masked", **SIZES, dropout=0.3) == 6 * 4 * 3 * (3 * 6 + 2 * 6) + OUTPUT
+def test_dropout_projects_the_words_of_each_review_by_what_it_keeps() -> None:
+    # Of 6 words one review has 1 distinct, the other 3.
+    expected = 6 * 4 * 3 * (3 * 6 + 2 * 0.75 * 4) + OUTPUT
+    assert flops("lstm", padding="masked", **SIZES, dropout=0.25) == expected
 
 
 def test_padding_as_a_word_is_one_path_without_dropout() -> None:
@@ -40,8 +42,9 @@ def test_padding_as_a_word_is_one_path_without_dropout() -> None:
 
 
 def test_padding_as_a_word_is_a_path_for_each_review_with_dropout() -> None:
-    # All 8 positions have a state; 6 words are projected, and the padding of the one review that has some.
-    assert flops("gru", padding="word", **SIZES, dropout=0.3) == 6 * 3 * 3 * (3 * 8 + 2 * 7) + OUTPUT
+    # 6 words and one step of the padding that one review has; distinct: 1 and the padding, 3.
+    expected = 6 * 3 * 3 * (3 * 7 + 2 * 0.75 * 5) + OUTPUT
+    assert flops("gru", padding="word", **SIZES, dropout=0.25) == expected
 
 
 def test_the_longest_padding_stands_for_all_others() -> None:
@@ -49,21 +52,21 @@ def test_the_longest_padding_stands_for_all_others() -> None:
     output = 6 * 3 * 3
     # 6 words and a path of 3 steps; 3 distinct words and the padding.
     assert flops("gru", tokens, padding="word", **SIZES) == 6 * 3 * 3 * (3 * 9 + 2 * 4) + output
-    # 12 states; 6 words and a padding for each of 3 reviews.
-    dropped = flops("gru", tokens, padding="word", **SIZES, dropout=0.3)
-    assert dropped == 6 * 3 * 3 * (3 * 12 + 2 * 9) + output
+    # 6 words and a step of padding for each of 3 reviews; distinct words 1, 1, 3, and 3 paddings.
+    dropped = flops("gru", tokens, padding="word", **SIZES, dropout=0.25)
+    assert dropped == 6 * 3 * 3 * (3 * 9 + 2 * 0.75 * 8) + output
 
 
 def test_both_directions_count() -> None:
-    one = flops("lstm", padding="masked", **SIZES, dropout=0.3) - OUTPUT
-    both = flops("bilstm", padding="masked", **SIZES, dropout=0.3)
+    one = flops("lstm", padding="masked", **SIZES, dropout=0.25) - OUTPUT
+    both = flops("bilstm", padding="masked", **SIZES, dropout=0.25)
     assert both == 2 * one + 6 * 6 * 1 * 2
 
 
 def test_a_second_layer_reads_the_first() -> None:
-    first = 6 * 4 * 3 * (3 * 6 + 2 * 6)
-    second = 6 * 4 * 3 * (3 * 6 + 3 * 6)
-    assert flops("stacked_lstm", padding="masked", **SIZES, dropout=0.3) == first + second + OUTPUT
+    first = 6 * 4 * 3 * (3 * 6 + 2 * 0.75 * 4)
+    second = 6 * 4 * 3 * (3 * 6 + 3 * 0.75 * 6)
+    assert flops("stacked_lstm", padding="masked", **SIZES, dropout=0.25) == first + second + OUTPUT
 
 
 def test_convolution_projects_distinct_tokens_and_its_recurrence_all_windows() -> None:
@@ -102,7 +105,8 @@ def test_raw_ids_need_no_gradient_of_their_own() -> None:
 def test_floor_of_the_lab_is_the_formula() -> None:
     """6·G·H·(D + H)·S, where nothing is padded, shared or folded."""
     tokens = np.arange(1, 1 + 4 * 50, dtype=np.int32).reshape(4, 50)
-    spec = make_spec("lstm", length=50, vocabulary_size=1_000, embedding_size=100, units=100)
+    sizes = {"vocabulary_size": 1_000, "embedding_size": 100, "units": 100}
+    spec = make_spec("lstm", length=50, **sizes, dropout=0.0)
     work = count_step(describe_layers(spec), tokens, masked=True, parameters=1_000)
     assert work.flops == 6 * 4 * 100 * (100 + 100) * (4 * 50) + 6 * 100 * 4
     assert work.adam_bytes == 28_000

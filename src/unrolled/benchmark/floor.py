@@ -6,11 +6,11 @@ as 2 of them:
 - a recurrence with G gates, H units and inputs of D numbers: ``6·G·H·H`` for each position whose state must
   be computed, and ``6·G·H·D`` for each input that must be projected. Padding that is masked needs no state.
   Padding that is read as a word is one path for all sequences of a batch, so one sequence of it is counted,
-  as long as the longest padding; with input dropout every sequence has a path of its own, and all positions
-  count, although a path that comes to rest early is left there. Without dropout an input is projected once
-  for each distinct token of the batch; with it, at every
-  position (for padding, once for each sequence). Above a convolution or another recurrence inputs do not go
-  by tokens, so every position that is computed is projected.
+  as long as the longest padding; with input dropout every sequence has a path of its own, and how much of it
+  must be computed depends on the weights, as it comes to rest: one step of each is counted. Without dropout
+  an input is projected once for each distinct token of the batch; with it, once for each distinct token of a
+  sequence (padding is one), and by the share of features that is not dropped. Above a convolution or another
+  recurrence inputs do not go by tokens, so every position that is computed is projected.
 - a convolution over an embedding of E numbers with F filters of width K: ``6·E·K·F`` for each distinct token.
 - a dense layer of N units over flattened positions of E numbers: ``6·E·N`` for each distinct pair of position
   and token of the batch (padding that is masked is no token); over pooled convolutions, for each pooled step
@@ -144,12 +144,14 @@ def count_step(
             flat = float(_flat_rows(tokens if by_token else None, real, masked=masked))
         elif kind == "recurrence":
             directions = 2 if layer["bidirectional"] else 1
-            states, projected = _positions(real, masked=masked, dropout=layer["dropout"])
-            if by_token and not layer["dropout"]:
-                projected = distinct
+            states, inputs = _positions(real, masked=masked, dropout=layer["dropout"])
             if layer["every"] and not masked:
                 # Every step is an answer of its own for the layer above, whatever led to it.
-                states = projected = batch * time_steps
+                states = inputs = batch * time_steps
+            if by_token:
+                inputs = _distinct_in_each(tokens, masked=masked) if layer["dropout"] else distinct
+            # What is dropped needs no product.
+            projected = inputs * (1 - layer["dropout"])
             gates = GATES[layer["cell"]] * layer["units"]
             flops += 6 * directions * gates * (layer["units"] * states + size * projected)
             size, by_token, on_inputs = layer["units"] * directions, False, False
@@ -180,9 +182,18 @@ def _positions(real: NDArray[np.bool_], *, masked: bool, dropout: float) -> tupl
         return words, words
     pads = (~real).sum(axis=1)
     if dropout:
-        return real.size, words + int((pads > 0).sum())
+        padded = int((pads > 0).sum())
+        return words + padded, words + padded
     longest = int(pads.max(initial=0))
     return words + longest, words + int(longest > 0)
+
+
+def _distinct_in_each(tokens: NDArray[np.int32], *, masked: bool) -> int:
+    """Distinct tokens of each sequence, summed over the sequences."""
+    ordered = np.sort(tokens, axis=1)
+    new = np.ones(ordered.shape, bool)
+    new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    return int((new & (ordered != 0)).sum()) if masked else int(new.sum())
 
 
 def _flat_rows(tokens: NDArray[np.int32] | None, real: NDArray[np.bool_], *, masked: bool) -> int:

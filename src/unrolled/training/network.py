@@ -136,6 +136,17 @@ class Network:
         weights: Any,
     ) -> tuple[Any, ...]:
         """The arithmetic of :meth:`step`, to be traced: new lists of a state, loss and right answers."""
+        loss, fixed, right, gradients = self.gradients(trainable, fixed, tokens, labels, weights)
+        trainable, optimizer = self._optimizer.stateless_apply(optimizer, gradients, trainable)
+        return trainable, fixed, optimizer, loss, right
+
+    def gradients(
+        self, trainable: list[Any], fixed: list[Any], tokens: Any, labels: Any, weights: Any
+    ) -> tuple[Any, list[Any], Any, list[Any]]:
+        """A batch's mean loss (nats), what it makes of ``fixed``, its right answers and the loss's gradients.
+
+        To be traced. Gradients come in the order of ``trainable``.
+        """
         import jax
 
         tokens = self._cast(tokens)
@@ -148,8 +159,7 @@ class Network:
             return loss, (moved, (right * (weights > 0)).sum())
 
         (loss, (fixed, right)), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
-        trainable, optimizer = self._optimizer.stateless_apply(optimizer, gradients, trainable)
-        return trainable, fixed, optimizer, loss, right
+        return loss, fixed, right, gradients
 
     def _judge(self, outputs: Any, labels: Any) -> tuple[Any, Any]:
         """Cross-entropy (nats) and rightness (0 or 1) of each row, by Keras' own definition of both."""
