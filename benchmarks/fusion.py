@@ -129,7 +129,9 @@ class Pair:
 def _difference(found: list[Any], exact: list[Any]) -> float:
     """The largest difference of two lists of arrays, relative to the largest entry of each array."""
     pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(found, exact, strict=True)]
-    return max(float(np.abs(a - b).max() / max(np.abs(b).max(), np.finfo(np.float32).tiny)) for a, b in pairs)
+    # Unlike Python's, NumPy's maximum is NaN where one of them is.
+    tiny = np.finfo(np.float32).tiny
+    return float(np.max([np.abs(a - b).max() / max(np.abs(b).max(), tiny) for a, b in pairs]))
 
 
 def compare(name: str, options: argparse.Namespace, data: Any) -> None:

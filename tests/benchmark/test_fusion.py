@@ -16,14 +16,14 @@ ROOT = Path(__file__).parents[2]
 def test_losses_and_accuracies_of_both_networks_are_printed() -> None:
     command = ["-m", "benchmarks.fusion", "demo", "--models", "cnn_gru", "--seeds", "2", "--steps", "4"]
     found = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=True)
-    for relative_to in ("themselves", "the largest"):
+    for relative_to, bound in (("themselves", 1e-5), ("the largest", 1e-4)):
         differences = re.search(
             rf"differ by at most (\S+) of {relative_to}, (\S+) from weights", found.stdout
         )
         assert differences is not None
         fused, control = map(float, differences.groups())
-        assert fused < 1e-5
-        assert control < 1e-5
+        assert fused < bound
+        assert control < bound
     accuracies = re.findall(r"seed \d: test accuracy (\S+) fused, (\S+) not", found.stdout)
     assert len(accuracies) == 2
     assert all(abs(float(one) - float(other)) < 0.05 for one, other in accuracies)

@@ -78,3 +78,27 @@ def test_scaled_rows_equal_inputs_scaled_before(kernel: str) -> None:
 @pytest.mark.parametrize("backwards", [False, True])
 def test_short_and_long_sequences_share_products(lengths: list[int], backwards: bool) -> None:
     _compare("lstm", 20, 8, lengths, backwards=backwards)
+
+
+def test_all_features_but_one_fit_beside_those_of_whole_vectors() -> None:
+    # The room for a kernel's own gradient: 7 rows rounded up to tiles of 3 (AVX2) are more than 8.
+    random = np.random.default_rng(0)
+    table, units = _normal(random, ROWS, 8), 200
+    weights = (_normal(random, 8, units), _normal(random, units, units) / 10, _normal(random, units))
+    tokens = jnp.asarray(np.stack([random.permutation(ROWS)[:TIME] for _ in range(4)]), jnp.int32)
+    factors = jnp.ones((4, 8)).at[:, 3].set(0)
+    states, mask = (jnp.zeros((4, units)),), jnp.ones((4, TIME), bool)
+    flags = mode(every_output=False, backwards=False)
+
+    def loss(table: Any, weights: Any, *, scaled: bool) -> Any:
+        inputs, lookup = (
+            (table, Lookup(tokens, factors)) if scaled else (table[tokens] * factors[:, None], None)
+        )
+        return run("simple_rnn", flags, inputs, weights, states, mask, lookup)[0][0].sum()
+
+    exact, found = (
+        jax.jit(jax.grad(lambda *a, s=scaled: loss(*a, scaled=s), (0, 1)))(table, weights)
+        for scaled in (False, True)
+    )
+    for a, b in zip(jax.tree.leaves(exact), jax.tree.leaves(found), strict=True):
+        np.testing.assert_allclose(b, a, rtol=0, atol=1e-4 * float(jnp.abs(a).max()))

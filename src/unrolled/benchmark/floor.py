@@ -9,8 +9,8 @@ as 2 of them:
   as long as the longest padding; with input dropout every sequence has a path of its own, and how much of it
   must be computed depends on the weights, as it comes to rest: one step of each is counted. Without dropout
   an input is projected once for each distinct token of the batch; with it, once for each distinct token of a
-  sequence (padding is one), and by the share of features that is not dropped. Above a convolution or another
-  recurrence inputs do not go by tokens, so every position that is computed is projected.
+  sequence (padding is one). Above a convolution or another recurrence inputs do not go by tokens, so every
+  position that is computed is projected. Dropped features need no product.
 - a convolution over an embedding of E numbers with F filters of width K: ``6·E·K·F`` for each distinct token.
 - a dense layer of N units over flattened positions of E numbers: ``6·E·N`` for each distinct pair of position
   and token of the batch (padding that is masked is no token); over pooled convolutions, for each pooled step
@@ -20,6 +20,8 @@ as 2 of them:
 Products are divided by the rate at which this machine multiplies large matrices with as many threads
 (sgemm). ``28`` bytes per weight and step, since Adam reads weight, gradient and two moments and writes three
 of them, are divided by the rate at which it adds two large arrays. Both times are added.
+
+Steps whose gradients fade below rounding are counted in full, since how many do depends on the weights.
 
 Not counted, so that the floor lies below what can be reached: gathering and scattering of rows, what a
 recurrence keeps for the way back (it may stay in the cache), tanh and sigmoid, that products of one step are

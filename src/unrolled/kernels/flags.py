@@ -3,8 +3,8 @@
 BACKWARDS = 1
 EVERY_OUTPUT = 2
 KEEP = 4
-# The inputs are rows of a table, looked up by token; FOLDED projects each distinct row once, SCALED first
-# multiplies every row by factors of its sequence (input dropout).
+# The inputs are rows of a table, looked up by token; FOLDED projects each distinct row of a batch once,
+# SCALED each distinct row of a sequence, times factors of the sequence (input dropout).
 FOLDED = 8
 SCALED = 16
 # Convolution: relu after it (otherwise nothing), padding that is masked (otherwise a word); the eight bits

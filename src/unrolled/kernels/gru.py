@@ -30,7 +30,6 @@ from unrolled.kernels.formulas import elementwise
 from unrolled.kernels.lanes import Lanes
 from unrolled.kernels.products import (
     CHUNK,
-    add_outer_product,
     add_product_fetching,
     add_row,
     fill_rows,
@@ -51,16 +50,15 @@ from unrolled.kernels.schedule import (
     take_rows,
 )
 from unrolled.kernels.sources import (
-    add_kernel_gradient,
     finish_gradients,
     gather_step,
     make_gradients,
     project_rows,
-    put_input_gradients,
+    put_gradients,
     put_projections,
 )
 from unrolled.kernels.tasks import entry
-from unrolled.kernels.visible import close_ranks, find_visible, list_visible, make_visible
+from unrolled.kernels.visible import add_visible_products, make_visible
 
 GATES = 3
 # What the backward pass needs of a real step, in units of the state: z, r, g, q_h, h.
@@ -179,7 +177,7 @@ def backward(frame: int) -> None:
     distinct = find_distinct(source, plan)
     gradients = make_gradients(source, distinct, room, padded(features), width, mask, d_inputs)
     d_recurrent = np.zeros((units, width), np.float32)
-    before_rows, shown_rows, visible = np.empty(room, np.int64), np.empty(room, np.int64), make_visible(room)
+    before_rows, visible = np.empty(room, np.int64), make_visible(room)
     d_a_rows, d_q_rows = np.empty(room, np.int64), np.empty(room, np.int64)
     point_at_rows(0, room, d_a, d_a_rows)
     point_at_rows(0, room, d_q, d_q_rows)
@@ -206,14 +204,8 @@ def backward(frame: int) -> None:
         add_product_fetching(count, d_q_rows[filled:], packed_recurrent, d_h, ahead, next_count * row_bytes)
         filled += count
         if k == 0 or filled + active[k - 1] > room:
-            put_input_gradients(filled, source, gradients, packed_kernel, d_a_rows, d_inputs)
-            # The recurrent products' gradients are the inputs' times at most 1.
-            number = find_visible(filled, d_a, visible)
-            close_ranks(number, visible, d_a)
-            close_ranks(number, visible, d_q)
-            list_visible(number, visible, before_rows, shown_rows)
-            add_outer_product(number, shown_rows, d_q, d_recurrent)
-            add_kernel_gradient(number, source, gradients, visible, d_a)
+            put_gradients(filled, source, gradients, packed_kernel, d_a, d_a_rows, d_inputs)
+            add_visible_products(filled, before_rows, d_q, visible, d_recurrent)
             filled = 0
     if every:
         gather_gradients_before_start(d_outputs, plan, d_h)

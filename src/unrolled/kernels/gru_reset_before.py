@@ -31,7 +31,6 @@ from unrolled.kernels.formulas import elementwise
 from unrolled.kernels.lanes import Lanes
 from unrolled.kernels.products import (
     CHUNK,
-    add_outer_product,
     add_product,
     copy_row,
     pack,
@@ -52,16 +51,15 @@ from unrolled.kernels.schedule import (
     take_rows,
 )
 from unrolled.kernels.sources import (
-    add_kernel_gradient,
     finish_gradients,
     gather_step,
     make_gradients,
     project_rows,
-    put_input_gradients,
+    put_gradients,
     put_projections,
 )
 from unrolled.kernels.tasks import entry
-from unrolled.kernels.visible import close_ranks, find_visible, list_visible, make_visible
+from unrolled.kernels.visible import add_visible_products, make_visible
 
 GATES = 3
 # What the backward pass needs of a real step, in units of the state: z, r, g, r h, h.
@@ -200,7 +198,7 @@ def backward(frame: int) -> None:
         np.zeros((units, d_q.shape[1]), np.float32),
         np.zeros((units, d_g.shape[1]), np.float32),
     )
-    before_rows, shown_rows, visible = np.empty(room, np.int64), np.empty(room, np.int64), make_visible(room)
+    before_rows, visible, visible_candidate = np.empty(room, np.int64), make_visible(room), make_visible(room)
     reset_rows, d_a_rows = np.empty(room, np.int64), np.empty(room, np.int64)
     d_q_rows, d_g_rows = np.empty(room, np.int64), np.empty(room, np.int64)
     point_at_rows(0, room, d_a, d_a_rows)
@@ -231,16 +229,9 @@ def backward(frame: int) -> None:
         add_product(count, d_q_rows[filled:], packed_gates, d_h)
         filled += count
         if k == 0 or filled + active[k - 1] > room:
-            put_input_gradients(filled, source, gradients, packed_kernel, d_a_rows, d_inputs)
-            number = find_visible(filled, d_a, visible)
-            close_ranks(number, visible, d_a)
-            close_ranks(number, visible, d_q)
-            close_ranks(number, visible, d_g)
-            list_visible(number, visible, before_rows, shown_rows)
-            add_outer_product(number, shown_rows, d_q, d_gates)
-            list_visible(number, visible, reset_rows, shown_rows)
-            add_outer_product(number, shown_rows, d_g, d_candidate)
-            add_kernel_gradient(number, source, gradients, visible, d_a)
+            put_gradients(filled, source, gradients, packed_kernel, d_a, d_a_rows, d_inputs)
+            add_visible_products(filled, before_rows, d_q, visible, d_gates)
+            add_visible_products(filled, reset_rows, d_g, visible_candidate, d_candidate)
             filled = 0
     if every:
         gather_gradients_before_start(d_outputs, plan, d_h)

@@ -4,7 +4,7 @@ A sequence's factors are the same at all its steps, and those that are 0 leave a
 So each distinct row of a sequence is multiplied once, and by the part of the input kernel that the sequence
 keeps: with three tenths dropped and 126 distinct words among 219, two fifths of the products of every step by
 itself. Sequences with few rows are not worth a kernel of their own; many of them are multiplied by the whole
-one at once.
+one at once. Only there does what is dropped show if it is NaN or infinite.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from unrolled.kernels.schedule import Schedule, point_at_rows
 from unrolled.kernels.tiles import SHORT, WIDTH, multiply_rows, multiply_terms
 from unrolled.types import FloatArray, LongArray
 
-# Terms that must be left out of products, for each that is kept, until a kernel of its own pays.
+# Terms that must be left out of products, for each that the whole kernel has, until one of its own pays.
 WORTH = 5
 
 
@@ -226,7 +226,7 @@ def finish_scaled(
     columns, batch, place = padded(features), plan.order.size, 0
     group, d_x = _make_group(features), np.empty((CHUNK, columns), np.float32)
     # The kept terms of the kernel, those of its gradient, and the former's transpose, packed.
-    own, d_own = np.zeros((columns, width), np.float32), np.empty((columns, width), np.float32)
+    own, d_own = np.zeros((columns, width), np.float32), np.empty((rounded(features), width), np.float32)
     turned = np.empty(columns * width, np.float32)
     sum_rows, shift = np.empty(CHUNK, np.int64), start_of(d_table) - start_of(source.inputs)
     while place < batch:

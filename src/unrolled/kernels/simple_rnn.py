@@ -27,7 +27,6 @@ from unrolled.kernels.flags import BACKWARDS, EVERY_OUTPUT, KEEP
 from unrolled.kernels.formulas import elementwise
 from unrolled.kernels.products import (
     CHUNK,
-    add_outer_product,
     add_product,
     copy_row,
     pack,
@@ -48,16 +47,15 @@ from unrolled.kernels.schedule import (
     take_rows,
 )
 from unrolled.kernels.sources import (
-    add_kernel_gradient,
     finish_gradients,
     gather_step,
     make_gradients,
     project_rows,
-    put_input_gradients,
+    put_gradients,
     put_projections,
 )
 from unrolled.kernels.tasks import entry
-from unrolled.kernels.visible import close_ranks, find_visible, list_visible, make_visible
+from unrolled.kernels.visible import add_visible_products, make_visible
 
 # What the backward pass needs of a real step, in units of the state: h'.
 KEPT = 1
@@ -140,7 +138,7 @@ def backward(frame: int) -> None:
     distinct = find_distinct(source, plan)
     gradients = make_gradients(source, distinct, room, padded(features), width, mask, d_inputs)
     d_recurrent = np.zeros((units, width), np.float32)
-    before_rows, shown_rows, visible = np.empty(room, np.int64), np.empty(room, np.int64), make_visible(room)
+    before_rows, visible = np.empty(room, np.int64), make_visible(room)
     d_z_rows = np.empty(room, np.int64)
     point_at_rows(0, room, d_z, d_z_rows)
     d_bias[:] = 0
@@ -164,12 +162,8 @@ def backward(frame: int) -> None:
         add_product(count, d_z_rows[filled:], packed_recurrent, d_h)
         filled += count
         if k == 0 or filled + active[k - 1] > room:
-            put_input_gradients(filled, source, gradients, packed_kernel, d_z_rows, d_inputs)
-            number = find_visible(filled, d_z, visible)
-            close_ranks(number, visible, d_z)
-            list_visible(number, visible, before_rows, shown_rows)
-            add_outer_product(number, shown_rows, d_z, d_recurrent)
-            add_kernel_gradient(number, source, gradients, visible, d_z)
+            put_gradients(filled, source, gradients, packed_kernel, d_z, d_z_rows, d_inputs)
+            add_visible_products(filled, before_rows, d_z, visible, d_recurrent)
             filled = 0
     if every:
         gather_gradients_before_start(d_outputs, plan, d_h)

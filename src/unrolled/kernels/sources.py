@@ -26,7 +26,6 @@ from unrolled.kernels.products import (
 )
 from unrolled.kernels.scaled import finish_scaled, project_scaled
 from unrolled.kernels.schedule import Schedule, clear_masked, point_at_inputs, point_at_rows
-from unrolled.kernels.visible import Visible, list_visible
 from unrolled.types import FloatArray, LongArray
 
 # How many places ahead a distinct row's memory is asked for.
@@ -95,15 +94,13 @@ class Gradients(NamedTuple):
         sums: float32, (distinct, width); gate gradients summed by distinct row.
         begun: uint8, (distinct,); whether a sum has been begun.
         rows: int64, (room,); addresses of the gathered steps' inputs.
-        shown_rows: int64, (room,); scratch.
-        d_x: float32, (room, padded features); scratch.
+        d_x: float32, (room, padded features); scratch, no rows if scaled.
         d_kernel: float32, (features, width).
     """
 
     sums: FloatArray
     begun: ByteArray
     rows: LongArray
-    shown_rows: LongArray
     d_x: FloatArray
     d_kernel: FloatArray
 
@@ -131,8 +128,7 @@ def make_gradients(
         np.empty((distinct.rows.size, width), np.float32),
         np.zeros(distinct.rows.size, np.uint8),
         np.empty(room, np.int64),
-        np.empty(room, np.int64),
-        np.empty((room, columns), np.float32),
+        np.empty((0 if source.scaled else room, columns), np.float32),
         np.zeros((source.inputs.shape[2], width), np.float32),
     )
 
@@ -169,19 +165,22 @@ def gather_step(
 
 
 @compiled
-def put_input_gradients(
+def put_gradients(
     count: int,
     source: Source,
     gradients: Gradients,
     packed_kernel: FloatArray,
+    d_z: FloatArray,
     d_z_rows: LongArray,
     d_inputs: FloatArray,
 ) -> None:
-    """Turns ``count`` gathered rows of gate gradients into those of the inputs, unless rows are looked up."""
+    """Turns ``count`` gathered rows of gate gradients into those of the input kernel and of the inputs.
+
+    Where rows are looked up both come of the sums, at the end.
+    """
     if source.looked_up:
         return
-    zero_rows(count, gradients.d_x)
-    add_product(count, d_z_rows, packed_kernel, gradients.d_x)
+    _multiply_out(count, gradients.rows, gradients, packed_kernel, d_z, d_z_rows)
     features, columns = source.inputs.shape[2], gradients.d_x.shape[1]
     shift = start_of(d_inputs) - start_of(source.inputs)
     for place in range(count):
@@ -190,16 +189,18 @@ def put_input_gradients(
 
 
 @compiled
-def add_kernel_gradient(
-    number: int, source: Source, gradients: Gradients, visible: Visible, d_z: FloatArray
+def _multiply_out(
+    count: int,
+    rows: LongArray,
+    gradients: Gradients,
+    packed_kernel: FloatArray,
+    d_z: FloatArray,
+    d_z_rows: LongArray,
 ) -> None:
-    """Adds outer products with the first ``number`` rows of ``d_z``, those of gathered steps that show.
-
-    Where rows are looked up the kernel's gradient comes of the sums, at the end.
-    """
-    if not source.looked_up:
-        list_visible(number, visible, gradients.rows, gradients.shown_rows)
-        add_outer_product(number, gradients.shown_rows, d_z, gradients.d_kernel)
+    """Adds to the kernel's gradient, and leaves the inputs' own in the first rows of ``d_x``."""
+    add_outer_product(count, rows, d_z, gradients.d_kernel)
+    zero_rows(count, gradients.d_x)
+    add_product(count, d_z_rows, packed_kernel, gradients.d_x)
 
 
 @compiled
@@ -239,9 +240,7 @@ def finish_gradients(
         point_at_rows(0, count, d_z, d_z_rows)
         for place in range(count):
             add_row(d_bias.size, (start_of(d_bias), d_z_rows[place], start_of(d_bias)))
-        add_outer_product(count, distinct.rows[first:], d_z, gradients.d_kernel)
-        zero_rows(count, gradients.d_x)
-        add_product(count, d_z_rows, packed_kernel, gradients.d_x)
+        _multiply_out(count, distinct.rows[first:], gradients, packed_kernel, d_z, d_z_rows)
         for place in range(count):
             at = start_of(gradients.d_x) + place * gradients.d_x.shape[1] * 4
             copy_row(features, (at, distinct.rows[first + place] + shift))

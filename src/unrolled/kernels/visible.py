@@ -1,9 +1,11 @@
-"""Gate gradients that no longer show in the sums they enter.
+"""Outer products that no longer show in the sum they enter.
 
 What goes back through a network fades: after some dozens of steps or hundreds it is below the rounding of
-what came before it. The weights' gradients are sums over all steps, to which such a step adds nothing that
-float32 keeps; its outer product is left out. What belongs to a step or a word alone, the gradient of its
-input, is always computed.
+what came before it. The gradient of the recurrent kernel is a sum of outer products over all steps, and one
+whose norm is below half a unit in the last place of the largest so far is left out: relative to the whole
+matrix, as rounding is, not to each entry. States are dense, so that no row of the matrix lives on such steps
+alone; inputs may be sparse, and the input kernel's gradient is summed over all steps. Gradients of inputs and
+words are complete, too: an optimizer that divides by their size sees small ones.
 """
 
 from __future__ import annotations
@@ -14,49 +16,62 @@ import numpy as np
 
 from unrolled.kernels.compiled import compiled
 from unrolled.kernels.formulas import summed
-from unrolled.kernels.products import copy_row, start_of
+from unrolled.kernels.products import add_outer_product, copy_row, start_of
 from unrolled.types import FloatArray, LongArray
 
-# Relative to the longest row of gate gradients so far: half a unit in the last place.
+# Of the norm of the largest outer product so far: half a unit in the last place.
 SHOWN = 2.0**-25
-# Squared lengths below which the squares of what does not show would leave float32's range.
+# Squared norms below which the squares of what does not show would leave float32's range.
 SMALLEST = 1e-20
 
 _square = summed("visible_square", lambda row: row * row, 1)
 
 
 class Visible(NamedTuple):
-    """Which of the gathered rows show.
+    """Which of the gathered steps show.
 
     Args:
-        chosen: int64, (room,); those rows, in their own places where they stand among as many first ones.
-        squares: float32, (room,); squared lengths of all.
-        largest: float32, (1,); the largest of any row so far.
+        chosen: int64, (room,); those steps, in their own places where they stand among as many first ones.
+        squares: float32, (room,); squared norms of the outer products of all.
+        largest: float32, (1,); the largest of any step so far.
+        squared: float32, (1,); scratch.
+        rows: int64, (room,); scratch.
     """
 
     chosen: LongArray
     squares: FloatArray
     largest: FloatArray
+    squared: FloatArray
+    rows: LongArray
 
 
 @compiled
 def make_visible(room: int) -> Visible:
-    """For up to ``room`` rows at a time; nothing was seen yet."""
-    return Visible(np.empty(room, np.int64), np.empty(room, np.float32), np.zeros(1, np.float32))
+    """For up to ``room`` steps at a time; nothing was seen yet."""
+    return Visible(
+        np.empty(room, np.int64),
+        np.empty(room, np.float32),
+        np.zeros(1, np.float32),
+        np.empty(1, np.float32),
+        np.empty(room, np.int64),
+    )
 
 
 @compiled
-def find_visible(count: int, rows: FloatArray, visible: Visible) -> int:
-    """Judges the first rows of a matrix, whose padding is 0; how many of them show.
+def find_visible(count: int, left: LongArray, units: int, right: FloatArray, visible: Visible) -> int:
+    """Judges the outer products of rows, (units,) at addresses, and those of a matrix; how many show.
 
     Next to something that is infinite, or NaN, all do.
     """
-    whole = True
+    whole, width = True, right.shape[1]
     for place in range(count):
-        size = start_of(visible.squares) + place * 4
-        _square(rows.shape[1], (start_of(rows) + place * rows.shape[1] * 4, size))
-        whole &= visible.squares[place] < np.inf
-        visible.largest[0] = max(visible.largest[0], visible.squares[place])
+        _square(units, (left[place], start_of(visible.squared)))
+        square = visible.squared[0]
+        _square(width, (start_of(right) + place * width * 4, start_of(visible.squared)))
+        square *= visible.squared[0]
+        visible.squares[place] = square
+        whole &= square < np.inf
+        visible.largest[0] = max(visible.largest[0], square)
     limit = visible.largest[0] * SHOWN * SHOWN
     if not (whole and SMALLEST < visible.largest[0] < np.inf):
         limit = -1.0
@@ -76,16 +91,23 @@ def find_visible(count: int, rows: FloatArray, visible: Visible) -> int:
 
 
 @compiled
-def close_ranks(number: int, visible: Visible, matrix: FloatArray) -> None:
-    """Moves the ``number`` rows that show to the front."""
-    start, stride = start_of(matrix), matrix.shape[1] * 4
-    for place in range(number):
-        if visible.chosen[place] != place:
-            copy_row(matrix.shape[1], (start + visible.chosen[place] * stride, start + place * stride))
+def add_visible_products(
+    count: int, left: LongArray, right: FloatArray, visible: Visible, out: FloatArray
+) -> None:
+    """``out += left.T @ right[:count]``, without the terms that do not show.
 
-
-@compiled
-def list_visible(number: int, visible: Visible, addresses: LongArray, listed: LongArray) -> None:
-    """Writes the addresses of the ``number`` rows that show to the front of ``listed``, in the same order."""
+    Args:
+        count: terms.
+        left: int64; addresses of rows, float32 (len(out),).
+        right: float32, (room, width), zeros in its padding; its rows are moved.
+        visible: what has shown so far in ``out``.
+        out: float32, (units, width).
+    """
+    number = find_visible(count, left, out.shape[0], right, visible)
+    start, stride = start_of(right), right.shape[1] * 4
     for place in range(number):
-        listed[place] = addresses[visible.chosen[place]]
+        chosen = visible.chosen[place]
+        visible.rows[place] = left[chosen]
+        if chosen != place:
+            copy_row(right.shape[1], (start + chosen * stride, start + place * stride))
+    add_outer_product(number, visible.rows, right, out)
