@@ -233,6 +233,7 @@ def test_bytes_that_are_no_text_are_named_with_their_line(export: Path) -> None:
     assert b"standard input, line 2: it is not UTF-8 (got byte 0xff at offset 4 of the line)" in done.stderr
 
 
+@pytest.mark.slow
 def test_evaluate_measures_an_export_as_its_run(exports: Exports, tmp_path: Path) -> None:
     export = exports("gru", 3)
     rng = np.random.default_rng(0)

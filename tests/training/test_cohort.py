@@ -81,6 +81,7 @@ def test_seeds_together_are_the_seeds_alone(make_study, tmp_path, few_steps, nam
     assert ids == {plan.run_id for plan in together.plans}
 
 
+@pytest.mark.slow
 def test_a_cohort_stops_and_goes_on(make_study, tmp_path, few_steps) -> None:
     options = {"num_seeds": 2, "epochs": 3, "change": small_batches}
     whole = make_study("dense", folder=tmp_path / "whole", **options)
@@ -132,6 +133,7 @@ def test_a_seed_that_diverges_leaves_the_others_alone(make_study, tmp_path, few_
     np.testing.assert_allclose(outcome(folders(study)[2])[0], outcome(folders(alone)[2])[0], atol=2e-4)
 
 
+@pytest.mark.slow
 def test_seeds_that_cannot_be_batched_follow_each_other(make_study, few_steps, tmp_path, monkeypatch) -> None:
     options = {"num_seeds": 2, "epochs": 1, "change": small_batches}
     batched = make_study("dense", folder=tmp_path / "batched", **options)

@@ -92,7 +92,7 @@ def test_altered_weights_are_refused(make_study) -> None:
         load_run(path.parent)
 
 
-@pytest.mark.parametrize("protocol", ["standard", "notebook"])
+@pytest.mark.parametrize("protocol", ["standard", pytest.param("notebook", marks=pytest.mark.slow)])
 def test_stopping_at_any_step_changes_no_bit(make_study, tmp_path: Path, protocol: str) -> None:
     options = {"protocol": protocol, "epochs": 3}
     whole = train(make_study("cnn_gru_dropout", folder=tmp_path / "whole", **options))
@@ -197,6 +197,7 @@ def test_diverged_and_failed_runs_are_marked_and_survived(make_study) -> None:
     assert events.count("ended") == 3
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_recorded(make_study) -> None:
     study = make_study("lstm", "dense", epochs=100)
     killed = []
