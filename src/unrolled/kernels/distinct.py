@@ -41,7 +41,7 @@ class Source(NamedTuple):
 class Distinct(NamedTuple):
     """The distinct rows of a table that real steps read, of the batch or of each sequence.
 
-    None where inputs are not looked up.
+    There are none where inputs are not looked up.
 
     Args:
         slots: int32, (real steps,); place among the distinct rows of each real step's token.

@@ -85,6 +85,17 @@ def _choose(place: int, whole: bool, source: Source, plan: Schedule, group: Grou
 
 
 @compiled
+def _turn_to(
+    row: int, place: int, whole: bool, source: Source, plan: Schedule, distinct: Distinct, group: Group
+) -> int:
+    """The sorted row of the batch, from ``place`` on, that a distinct row belongs to; chooses for it anew."""
+    while distinct.starts[place + 1] <= row:
+        place += 1
+        _choose(place, whole, source, plan, group)
+    return place
+
+
+@compiled
 def _is_worth(place: int, number: int, features: int, distinct: Distinct) -> bool:
     """Whether a sorted row of the batch, of which so many features are kept, is worth a kernel of its own."""
     rows = distinct.starts[place + 1] - distinct.starts[place]
@@ -126,9 +137,7 @@ def _scale(
     whole, columns = number == group.offsets.size, rounded(number)
     _choose(place, whole, source, plan, group)
     for i in range(count):
-        while distinct.starts[place + 1] <= first + i:
-            place += 1
-            _choose(place, whole, source, plan, group)
+        place = _turn_to(first + i, place, whole, source, plan, distinct, group)
         offsets, factors = start_of(group.offsets), start_of(group.factors)
         pick_scaled(number, offsets, factors, distinct.rows[first + i], group.x_rows[i])
         for j in range(number, columns):
@@ -189,9 +198,7 @@ def _add_scaled(
     whole = number == group.offsets.size
     _choose(place, whole, source, plan, group)
     for i in range(count):
-        while distinct.starts[place + 1] <= first + i:
-            place += 1
-            _choose(place, whole, source, plan, group)
+        place = _turn_to(first + i, place, whole, source, plan, distinct, group)
         offsets, factors = start_of(group.offsets), start_of(group.factors)
         own = start_of(d_x) + i * d_x.shape[1] * FLOAT_BYTES
         spread_scaled(number, offsets, factors, own, distinct.rows[first + i] + shift)
