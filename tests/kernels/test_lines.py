@@ -12,11 +12,10 @@ from unrolled.kernels.lines import (
     FARTHEST,
     add_outer_products,
     add_products,
-    close,
     compare,
+    finish_outer_products,
     make_lines,
     make_outer_sums,
-    multiply_waiting,
 )
 from unrolled.kernels.products import pack, padded
 from unrolled.kernels.schedule import point_at_rows
@@ -44,9 +43,7 @@ def follow(walk, b, states, tolerance, room):  # type: ignore[no-untyped-def]
         far[step] = lines.is_far
         add_outer_products(rows, who, h_at, lines, sums)
         add_products(rows, who, at, packed, out[step], lines)
-    for line in range(rows):
-        close(line, lines, sums)
-    multiply_waiting(sums)
+    finish_outer_products(lines, sums)
     return out[:, :, : b.shape[1]], far, sums.total[:, :terms]
 
 
@@ -60,7 +57,7 @@ def resting(steps: int, rate: float) -> Any:
     return np.stack([rest + np.float32(rate**step) * mode for step in range(steps)])
 
 
-@pytest.mark.parametrize("room", [2, 64])
+@pytest.mark.parametrize("room", [ROWS, 64])
 def test_rows_along_a_line_have_few_products_of_their_own(room: int) -> None:
     walk, b, states = resting(80, 0.95), normal(TERMS, COLUMNS, seed=3), normal(80, ROWS, UNITS, seed=4)
     out, far, outer = follow(walk, b, states, TOLERANCE, room)
@@ -75,7 +72,7 @@ def test_rows_along_a_line_have_few_products_of_their_own(room: int) -> None:
 def test_rows_that_jump_have_products_of_their_own() -> None:
     walk, b = normal(30, ROWS, TERMS, seed=1), normal(TERMS, COLUMNS, seed=3)
     states = normal(30, ROWS, UNITS, seed=4)
-    out, far, outer = follow(walk, b, states, TOLERANCE, 16)
+    out, far, outer = follow(walk, b, states, TOLERANCE, 7)
     assert far.all()
     np.testing.assert_allclose(out, walk.astype(np.float64) @ b, atol=2e-5)
     np.testing.assert_allclose(outer, np.einsum("kru,krt->ut", states.astype(np.float64), walk), atol=1e-4)

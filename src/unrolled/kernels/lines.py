@@ -17,7 +17,7 @@ import numpy as np
 from unrolled.kernels.compiled import ByteArray, compiled
 from unrolled.kernels.formulas import elementwise, summed
 from unrolled.kernels.lanes import Lanes
-from unrolled.kernels.products import add_outer_product, add_product, copy_row, start_of, zero_row, zero_rows
+from unrolled.kernels.products import add_outer_product, add_product, copy_row, start_of, zero_rows
 from unrolled.kernels.schedule import point_at_rows
 from unrolled.types import FloatArray, LongArray
 
@@ -50,6 +50,12 @@ _add_shared = elementwise(
     lambda share, h, at_base, along: (at_base + h, h.times_plus(share, along)),
     4,
     scalars=1,
+)
+_point_before = elementwise("lines_point_before", lambda base, direction: (base - direction,), 2)
+_turn_over = elementwise(
+    "lines_turn_over",
+    lambda owed, at_base, along, h: (owed - along, at_base + along, h, h.lift(0.0)),
+    4,
 )
 _lay = elementwise("lines_lay", lambda row, base: (row - base, row), 2)
 _lay_product = elementwise(
@@ -177,14 +183,18 @@ def add_products(
 
 
 class OuterSums(NamedTuple):
-    """Outer products of states and rows near lines, summed by line until a new one is laid.
+    """Outer products of states and rows near lines, summed until lines are laid anew.
 
-    ``sum(h_k x row_k) = (sum h_k) x base + (sum t_k h_k) x direction``: two products for any number of steps.
+    A sequence's line n has the base p_n and the direction p_n - p_(n-1), p being the rows that laid lines. So
+    ``sum(h_k x row_k) = sum_n A_n x p_n + B_n x (p_n - p_(n-1))``, A and B being the sums of h and of t h
+    over the rows near line n. Ordered by points it takes one product for each of them: that of
+    ``A_n + B_n - B_(n+1)`` and p_n, once the line after it is known.
 
     Args:
-        at_base: float32, (lines, units); the sum of h since the line was laid.
-        along: float32, (lines, units); the sum of t h.
-        is_open: uint8, (lines,); 0 nothing is summed, 1 no row but the one that laid the line, 2 others too.
+        at_base: float32, (lines, units); A of the line that holds.
+        along: float32, (lines, units); B of it.
+        owed: float32, (lines, units); A + B of the line before.
+        is_open: uint8, (lines,); whether anything was summed.
         left: float32, (room, units); factors that wait for a product.
         left_rows: int64, (room,); addresses of its rows.
         right: float32, (room, width); the other factors.
@@ -194,6 +204,7 @@ class OuterSums(NamedTuple):
 
     at_base: FloatArray
     along: FloatArray
+    owed: FloatArray
     is_open: ByteArray
     left: FloatArray
     left_rows: LongArray
@@ -204,10 +215,11 @@ class OuterSums(NamedTuple):
 
 @compiled
 def make_outer_sums(lines: int, room: int, units: int, width: int) -> OuterSums:
-    """Sums of nothing."""
+    """Sums of nothing; ``room`` holds at least as many rows as there are lines."""
     left, left_rows = np.empty((room, units), np.float32), np.empty(room, np.int64)
     point_at_rows(0, room, left, left_rows)
     return OuterSums(
+        np.zeros((lines, units), np.float32),
         np.zeros((lines, units), np.float32),
         np.zeros((lines, units), np.float32),
         np.zeros(lines, np.uint8),
@@ -225,45 +237,57 @@ def add_outer_products(count: int, who: LongArray, h_rows: LongArray, lines: Lin
 
     To be called before :func:`add_products` lays new lines.
     """
-    units = sums.at_base.shape[1]
+    units, terms, width = sums.at_base.shape[1], lines.base.shape[1], sums.right.shape[1]
+    if sums.waiting[0] + count > sums.left.shape[0]:
+        multiply_waiting(sums)
+    is_far, is_open, shares = lines.is_far, sums.is_open, start_of(lines.share)
+    bases, directions = start_of(lines.base), start_of(lines.direction)
+    at_bases, alongs, all_owed = start_of(sums.at_base), start_of(sums.along), start_of(sums.owed)
+    left, right, waiting = start_of(sums.left), start_of(sums.right), sums.waiting[0]
     for place in range(count):
         line = who[place]
-        at_base = start_of(sums.at_base) + line * units * 4
-        along = start_of(sums.along) + line * units * 4
-        if lines.is_far[place]:
-            close(line, lines, sums)
-            # The row is the base of the line that is laid next.
-            copy_row(units, (h_rows[place], at_base))
-            zero_row(units, (along, along))
-            sums.is_open[line] = 1
-            continue
-        if not sums.is_open[line]:
-            zero_row(units, (at_base, at_base))
-            zero_row(units, (along, along))
-        sums.is_open[line] = 2
-        share = start_of(lines.share) + line * 4
-        _add_shared(units, (share, h_rows[place], at_base, along, at_base, along))
+        own, h = line * units * 4, h_rows[place]
+        at_base, along, owed = at_bases + own, alongs + own, all_owed + own
+        if is_far[place]:
+            # The row is the base of the line that is laid next, and the base of this one is the point before.
+            base, direction = bases + line * terms * 4, directions + line * terms * 4
+            _point_before(terms, (base, direction, right + waiting * width * 4))
+            _turn_over(units, (owed, at_base, along, h, left + waiting * units * 4, owed, at_base, along))
+            waiting += is_open[line]
+        else:
+            _add_shared(units, (shares + line * 4, h, at_base, along, at_base, along))
+        is_open[line] = 1
+    sums.waiting[0] = waiting
 
 
 @compiled
-def close(line: int, lines: Lines, sums: OuterSums) -> None:
-    """Takes what was summed by a line over to the products that wait, of which there may be none."""
-    if sums.is_open[line]:
-        _wait(start_of(sums.at_base), start_of(lines.base), line, lines, sums)
-        if sums.is_open[line] == 2:
-            _wait(start_of(sums.along), start_of(lines.direction), line, lines, sums)
-    sums.is_open[line] = 0
-
-
-@compiled
-def _wait(states: int, rows: int, line: int, lines: Lines, sums: OuterSums) -> None:
-    units, terms = sums.left.shape[1], lines.base.shape[1]
-    if sums.waiting[0] == sums.left.shape[0]:
+def finish_outer_products(lines: Lines, sums: OuterSums) -> None:
+    """Takes everything that is left in the sums over to the total."""
+    units, terms, width = sums.at_base.shape[1], lines.base.shape[1], sums.right.shape[1]
+    nothing = np.zeros(units, np.float32)
+    for turn in range(2):
         multiply_waiting(sums)
-    at = sums.waiting[0]
-    copy_row(units, (states + line * units * 4, sums.left_rows[at]))
-    copy_row(terms, (rows + line * terms * 4, start_of(sums.right) + at * sums.right.shape[1] * 4))
-    sums.waiting[0] = at + 1
+        waiting = 0
+        for line in range(sums.is_open.size):
+            if not sums.is_open[line]:
+                continue
+            left, own = start_of(sums.left) + waiting * units * 4, line * units * 4
+            right = start_of(sums.right) + waiting * width * 4
+            base, direction = (
+                start_of(lines.base) + line * terms * 4,
+                start_of(lines.direction) + line * terms * 4,
+            )
+            owed, at_base = start_of(sums.owed) + own, start_of(sums.at_base) + own
+            along = start_of(sums.along) + own
+            if turn == 0:
+                # As if one more line were laid, which moves the base into the place of the point before.
+                _point_before(terms, (base, direction, right))
+            else:
+                copy_row(terms, (base, right))
+            _turn_over(units, (owed, at_base, along, start_of(nothing), left, owed, at_base, along))
+            waiting += 1
+        sums.waiting[0] = waiting
+    multiply_waiting(sums)
 
 
 @compiled

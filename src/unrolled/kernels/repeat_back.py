@@ -17,11 +17,10 @@ from unrolled.kernels.lines import (
     NEVER,
     add_outer_products,
     add_products,
-    close,
     compare,
+    finish_outer_products,
     make_lines,
     make_outer_sums,
-    multiply_waiting,
 )
 from unrolled.kernels.products import CHUNK, add_outer_product, add_row, copy_row, pack, padded, start_of
 from unrolled.kernels.repeat import REFRESH_STEPS, Repeats, by_count, input_at, move_row, read_repeats
@@ -311,9 +310,7 @@ def make_backward(name: str, *, has_cell: bool, apart: bool, retreat: Any) -> An
             # The bias stands beside the inputs' products.
             for row in range(rows * plan.slots):
                 add_row(gates, (start_of(d_bias), start_of(d_inputs) + row * gates * 4, start_of(d_bias)))
-        for line in range(rows):
-            close(line, lines, outer)
-        multiply_waiting(outer)
+        finish_outer_products(lines, outer)
         copy_columns(outer.total, floats2(result(frame, 1)))
 
     return backward

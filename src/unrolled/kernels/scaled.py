@@ -85,13 +85,10 @@ def _choose(place: int, whole: bool, source: Source, plan: Schedule, group: Grou
 
 
 @compiled
-def _turn_to(
-    row: int, place: int, whole: bool, source: Source, plan: Schedule, distinct: Distinct, group: Group
-) -> int:
-    """The sorted row of the batch, from ``place`` on, that a distinct row belongs to; chooses for it anew."""
-    while distinct.starts[place + 1] <= row:
+def _sequence_of(row: int, place: int, starts: LongArray) -> int:
+    """The sorted row of the batch, from ``place`` on, that a distinct row belongs to."""
+    while starts[place + 1] <= row:
         place += 1
-        _choose(place, whole, source, plan, group)
     return place
 
 
@@ -135,13 +132,19 @@ def _scale(
     ``place`` is a sorted row of the batch to which the first belongs, or one before it.
     """
     whole, columns = number == group.offsets.size, rounded(number)
-    _choose(place, whole, source, plan, group)
-    for i in range(count):
-        place = _turn_to(first + i, place, whole, source, plan, distinct, group)
-        offsets, factors = start_of(group.offsets), start_of(group.factors)
-        pick_scaled(number, offsets, factors, distinct.rows[first + i], group.x_rows[i])
-        for j in range(number, columns):
-            group.x[i, j] = 0
+    rows, x, x_rows = distinct.rows, group.x, group.x_rows
+    offsets, factors = start_of(group.offsets), start_of(group.factors)
+    row, last = first, first + count
+    while row < last:
+        place = _sequence_of(row, place, distinct.starts)
+        _choose(place, whole, source, plan, group)
+        end = min(distinct.starts[place + 1], last)
+        for each in range(row, end):
+            i = each - first
+            pick_scaled(number, offsets, factors, rows[each], x_rows[i])
+            for j in range(number, columns):
+                x[i, j] = 0
+        row = end
 
 
 @compiled
@@ -195,13 +198,17 @@ def _add_scaled(
     shift: int,
 ) -> None:
     """Adds gradients of what :func:`_scale` wrote to what stands ``shift`` bytes after the rows."""
-    whole = number == group.offsets.size
-    _choose(place, whole, source, plan, group)
-    for i in range(count):
-        place = _turn_to(first + i, place, whole, source, plan, distinct, group)
-        offsets, factors = start_of(group.offsets), start_of(group.factors)
-        own = start_of(d_x) + i * d_x.shape[1] * FLOAT_BYTES
-        spread_scaled(number, offsets, factors, own, distinct.rows[first + i] + shift)
+    whole, rows = number == group.offsets.size, distinct.rows
+    offsets, factors = start_of(group.offsets), start_of(group.factors)
+    own, stride = start_of(d_x), d_x.shape[1] * FLOAT_BYTES
+    row, last = first, first + count
+    while row < last:
+        place = _sequence_of(row, place, distinct.starts)
+        _choose(place, whole, source, plan, group)
+        end = min(distinct.starts[place + 1], last)
+        for each in range(row, end):
+            spread_scaled(number, offsets, factors, own + (each - first) * stride, rows[each] + shift)
+        row = end
 
 
 @compiled

@@ -53,13 +53,6 @@ def project_rows(
 
 
 @compiled
-def _own_row(k: int, place: int, plan: Schedule, distinct: Distinct, matrix: FloatArray) -> int:
-    """The address of what belongs to the distinct row that a sorted row reads at step k."""
-    slot = np.int64(distinct.slots[plan.offsets[k] + place])
-    return start_of(matrix) + slot * matrix.shape[1] * 4
-
-
-@compiled
 def put_projections(
     k: int,
     source: Source,
@@ -77,10 +70,12 @@ def put_projections(
     """
     count, width = plan.active[k], z.shape[1]
     if source.looked_up:
+        slots, first = distinct.slots, plan.offsets[k]
+        base, target, stride = start_of(projected), start_of(z), width * 4
         for place in range(count):
-            if place + AHEAD < count:
-                fetch(_own_row(k, place + AHEAD, plan, distinct, projected), width * 4)
-            copy_row(width, (_own_row(k, place, plan, distinct, projected), start_of(z) + place * width * 4))
+            ahead = min(place + AHEAD, count - 1)
+            fetch(base + np.int64(slots[first + ahead]) * stride, stride)
+            copy_row(width, (base + np.int64(slots[first + place]) * stride, target + place * stride))
         return
     fill_rows(count, bias, z)
     point_at_inputs(k, source.inputs, source.backwards, plan, rows)
@@ -146,21 +141,24 @@ def gather_step(
 ) -> None:
     """Takes in step k's gate gradients, which are the rows of ``d_z`` from ``filled`` on."""
     count, width = plan.active[k], d_z.shape[1]
-    first = start_of(d_z) + filled * width * 4
+    stride = width * 4
+    new = start_of(d_z) + filled * stride
     if source.looked_up:
+        slots, begun, first = distinct.slots, gradients.begun, plan.offsets[k]
+        base = start_of(gradients.sums)
         for place in range(count):
-            if place + AHEAD < count:
-                fetch(_own_row(k, place + AHEAD, plan, distinct, gradients.sums), width * 4)
-            own = _own_row(k, place, plan, distinct, gradients.sums)
-            slot = distinct.slots[plan.offsets[k] + place]
-            if gradients.begun[slot]:
-                add_row(width, (own, first + place * width * 4, own))
+            ahead = min(place + AHEAD, count - 1)
+            fetch(base + np.int64(slots[first + ahead]) * stride, stride)
+            slot = np.int64(slots[first + place])
+            own = base + slot * stride
+            if begun[slot]:
+                add_row(width, (own, new + place * stride, own))
             else:
-                copy_row(width, (first + place * width * 4, own))
-                gradients.begun[slot] = 1
+                copy_row(width, (new + place * stride, own))
+                begun[slot] = 1
         return
     for place in range(count):
-        add_row(d_bias.size, (start_of(d_bias), first + place * width * 4, start_of(d_bias)))
+        add_row(d_bias.size, (start_of(d_bias), new + place * stride, start_of(d_bias)))
     point_at_inputs(k, source.inputs, source.backwards, plan, gradients.rows[filled:])
 
 
