@@ -54,6 +54,7 @@ def _problem(kernel: str, source: str, every: bool) -> tuple[Any, list[jax.Array
 def _in_parts(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setenv(parts.VARIABLE, str(count))
     monkeypatch.setattr(parts, "FEWEST_ROWS", 1)
+    monkeypatch.setattr(parts, "WORTH_SPARE_PARTS", 1)
 
 
 @pytest.mark.parametrize("every", [False, True], ids=["last", "every"])
@@ -181,6 +182,16 @@ def test_parts_follow_threads_and_rows(
 ) -> None:
     monkeypatch.setenv(parts.VARIABLE, said)
     assert parts.num_parts(rows) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "rows", "expected"), [("1", 128, 1), ("2", 128, 4), ("2", 95, 2), ("4", 128, 4), ("8", 20, 2)]
+)
+def test_spare_parts_need_threads_and_rows_enough(
+    monkeypatch: pytest.MonkeyPatch, said: str, rows: int, expected: int
+) -> None:
+    monkeypatch.setenv(parts.VARIABLE, said)
+    assert parts.num_parts(rows, spare=True) == expected
 
 
 @pytest.mark.parametrize("said", ["", "0", "many"])

@@ -242,6 +242,7 @@ def test_in_parts_equal_to_the_whole(monkeypatch: pytest.MonkeyPatch, kernel: st
     for count in (1, 3):
         monkeypatch.setenv(parts.VARIABLE, str(count))
         monkeypatch.setattr(parts, "FEWEST_ROWS", 1)
+        monkeypatch.setattr(parts, "WORTH_SPARE_PARTS", 1)
         made = jax.jit(jax.value_and_grad(lambda *given: loss(*given), argnums=(0, 1, 2)))
         found.append(jax.tree.leaves(made(padding, inputs, weights)))
     for whole, dealt in zip(*found, strict=True):

@@ -29,6 +29,9 @@ from unrolled.kernels.flags import (
 VARIABLE = "UNROLLED_THREADS"
 # A product over fewer rows leaves half of the processor's registers empty.
 FEWEST_ROWS = 8
+# With two parts for each thread, one that is held up is waited for half as long. Parts of fewer sequences
+# would cost more than that saves.
+WORTH_SPARE_PARTS = 24
 
 Shape = tuple[int, ...]
 
@@ -43,9 +46,18 @@ def num_threads() -> int:
     return os.cpu_count() or 1
 
 
-def num_parts(rows: int) -> int:
-    """Parts in which ``rows`` sequences are worth computing."""
-    return max(1, min(num_threads(), rows // FEWEST_ROWS))
+def num_parts(rows: int, *, spare: bool = False) -> int:
+    """Parts in which ``rows`` sequences are worth computing.
+
+    Args:
+        rows: how many.
+        spare: whether there may be more parts than threads. Not where every part makes something that does
+            not shrink with its sequences, such as the gradient of a table.
+    """
+    parts = max(1, min(num_threads(), rows // FEWEST_ROWS))
+    if spare and parts > 1 and rows // (2 * parts) >= WORTH_SPARE_PARTS:
+        parts = min(2 * parts, MOST_PARTS)
+    return parts
 
 
 def call(

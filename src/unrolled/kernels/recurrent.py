@@ -103,7 +103,7 @@ def _parts(flags: int, inputs: Array, weights: Arrays, states: Arrays, mask: Arr
     roles = [ROLE_WHOLE if table else ROLE_ROWS, *[ROLE_WHOLE] * len(weights), *[ROLE_ROWS] * len(states)]
     of_tokens = ROLE_ROWS if table else ROLE_WHOLE
     of_factors = ROLE_ROWS if flags & SCALED else ROLE_WHOLE
-    return num_parts(mask.shape[0]), [*roles, ROLE_ROWS, of_tokens, of_factors]
+    return num_parts(mask.shape[0], spare=not table), [*roles, ROLE_ROWS, of_tokens, of_factors]
 
 
 def kept_units(kernel: str) -> int:

@@ -69,9 +69,10 @@ def _num_states(kernel: str) -> int:
     return 2 if kernel == "lstm" else 1
 
 
-def _pad_parts(products: Array, num: Array) -> int:
-    """Sequences of one state are not worth a second thread."""
-    return num_parts(num.shape[0]) if products.shape[0] == num.shape[0] else 1
+def _pad_parts(flags: int, products: Array, num: Array) -> int:
+    """As many as words have, with which an array is shared; one state alone is not worth a second thread."""
+    spare = not flags & (FOLDED | SCALED)
+    return num_parts(num.shape[0], spare=spare) if products.shape[0] == num.shape[0] else 1
 
 
 def _pad(
@@ -88,7 +89,7 @@ def _pad(
         flags & KEEP,
         (products, weights[1], weights[-1], num[:, None]),
         results,
-        parts=_pad_parts(products, num),
+        parts=_pad_parts(flags, products, num),
         argument_roles=[ROLE_ROWS, ROLE_WHOLE, ROLE_WHOLE, ROLE_ROWS],
         result_roles=[ROLE_ROWS] * len(results),
     )
@@ -141,7 +142,7 @@ def _backward(kernel: str, flags: int, time: int, everything: Any, gradients: Ar
     saved, products, num, stash, places, taken = everything
     d_inputs, d_weights, d_states, *_ = backward(kernel, flags, saved, (gradients, ()))
     weights = saved[1]
-    parts = _pad_parts(products, num)
+    parts = _pad_parts(flags, products, num)
     d_products, d_recurrent, d_bias = call(
         f"{kernel}_repeat_backward",
         0,
