@@ -63,6 +63,7 @@ def side(name: str, seconds: float, **others: Any) -> dict[str, Any]:
         "seconds_per_epoch": {"median": seconds, "lowest": 0.9 * seconds, "highest": 1.1 * seconds},
         "compile_seconds": 12.34,
         "peak_memory_bytes": 1_234_000_000,
+        "device_memory_bytes": 0,
         "losses": [0.69314, 0.65432],
         "loss_difference": 1.2e-7,
         "note": "",
@@ -99,6 +100,7 @@ def training_document() -> dict[str, Any]:
         "batch": 128,
         "protocol": "standard",
         "dataset": {"name": "imdb", "sequences": 25_000},
+        "device": "",
         "rates": {"threads": 2, "flops_per_second": 1.7e11, "bytes_per_second": 2e10},
         "models": [model],
     }

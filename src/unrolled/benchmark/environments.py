@@ -28,20 +28,26 @@ class Peer:
         module: its program, in ``peers/``.
         backend: of Keras, for those that are Keras.
         requirements: the file that pins its environment; None for one that runs in ours.
+        gpu_requirements: the same with what it takes to compute on a GPU.
     """
 
     name: str
     module: str
     backend: str | None
     requirements: str | None
+    gpu_requirements: str | None
+
+    def pinned_in(self, *, gpu: bool) -> str | None:
+        """The file that pins its environment here."""
+        return self.gpu_requirements if gpu else self.requirements
 
 
 PEERS = {
     peer.name: peer
     for peer in (
-        Peer("keras-jax", "keras_peer", "jax", None),
-        Peer("keras-tensorflow", "keras_peer", "tensorflow", "tensorflow.txt"),
-        Peer("torch", "torch_peer", None, "torch.txt"),
+        Peer("keras-jax", "keras_peer", "jax", None, None),
+        Peer("keras-tensorflow", "keras_peer", "tensorflow", "tensorflow.txt", "tensorflow-gpu.txt"),
+        Peer("torch", "torch_peer", None, "torch.txt", "torch-gpu.txt"),
     )
 }
 
@@ -94,19 +100,22 @@ def parse_pythons(given: list[str]) -> dict[str, Path]:
     return found
 
 
-def prepare_peer(peer: Peer, pythons: Mapping[str, Path], tell: Callable[[str], None]) -> Command:
-    """How to start a peer, once its environment is there.
+def prepare_peer(
+    peer: Peer, pythons: Mapping[str, Path], tell: Callable[[str], None], *, gpu: bool = False
+) -> Command:
+    """How to start a peer, once its environment is there; with ``gpu`` on the GPU that JAX sees.
 
     Raises:
         MachineError: the environment cannot be built.
     """
     python = pythons.get(peer.name)
     if python is None:
-        python = Path(sys.executable) if peer.requirements is None else build(peer, tell)
-    return peer_command(peer.name, python, peer.module, peer.backend)
+        pins = peer.pinned_in(gpu=gpu)
+        python = Path(sys.executable) if pins is None else build(peer, tell, gpu=gpu)
+    return peer_command(peer.name, python, peer.module, peer.backend, gpu=gpu)
 
 
-def build(peer: Peer, tell: Callable[[str], None]) -> Path:
+def build(peer: Peer, tell: Callable[[str], None], *, gpu: bool = False) -> Path:
     """The interpreter of the peer's own environment, built below the cache folder on first use.
 
     A file in it says that it is complete; one that was interrupted is built anew.
@@ -114,7 +123,8 @@ def build(peer: Peer, tell: Callable[[str], None]) -> Path:
     Raises:
         MachineError: no network, no disk, or no build of the packages for this system.
     """
-    pins = (Path(__file__).parent / "peers" / str(peer.requirements)).read_text("utf-8").split()
+    pinned = str(peer.pinned_in(gpu=gpu))
+    pins = (Path(__file__).parent / "peers" / pinned).read_text("utf-8").split()
     edition = hashlib.sha256(" ".join([*pins, sys.version]).encode()).hexdigest()[:12]
     folder = cache_folder("peers") / f"{peer.name}-{edition}"
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -124,26 +134,26 @@ def build(peer: Peer, tell: Callable[[str], None]) -> Path:
     if folder.exists():
         shutil.rmtree(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _run(peer, [sys.executable, "-m", "venv", str(folder)])
+    _run(peer, pinned, [sys.executable, "-m", "venv", str(folder)])
     install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
     plain = [pin.partition("+")[0] for pin in pins]
     if plain != pins and _try([*install, *pins]) is None:
         (folder / READY).touch()
         return python
     # The smaller build for processors alone is not to be had everywhere.
-    _run(peer, [*install, *plain])
+    _run(peer, pinned, [*install, *plain])
     (folder / READY).touch()
     return python
 
 
-def _run(peer: Peer, arguments: list[str]) -> None:
+def _run(peer: Peer, pinned: str, arguments: list[str]) -> None:
     reason = _try(arguments)
     if reason is not None:
         option = f"--peer-python {peer.name}=PATH"
         raise MachineError(
             peer.name,
             f"its environment cannot be built ({reason})",
-            expected=f"the network, and what {peer.requirements} pins, for this system and Python",
+            expected=f"the network, and what {pinned} pins, for this system and Python",
             action=f"{option} with an interpreter that has them, or --against without {peer.name}",
         )
 

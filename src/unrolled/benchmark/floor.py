@@ -94,19 +94,20 @@ def measure_rates(threads: int) -> Rates:
     left, right = (random.random((PRODUCT_SIZE, PRODUCT_SIZE), np.float32) for _ in range(2))
     out = np.empty_like(left)
     with threadpool_limits(threads):
-        product_seconds = _fastest(lambda: np.matmul(left, right, out=out))
+        product_seconds = fastest(lambda: np.matmul(left, right, out=out))
     parts = [
         tuple(np.full(STREAM_NUMBERS // threads, value, np.float32) for value in (1, 2, 0))
         for _ in range(threads)
     ]
     with ThreadPoolExecutor(threads) as pool:
         # NumPy lets other threads run while it adds.
-        stream_seconds = _fastest(lambda: list(pool.map(lambda part: np.add(*part), parts)))
+        stream_seconds = fastest(lambda: list(pool.map(lambda part: np.add(*part), parts)))
     moved = threads * 3 * 4 * (STREAM_NUMBERS // threads)
     return Rates(threads, 2 * PRODUCT_SIZE**3 / product_seconds, moved / stream_seconds)
 
 
-def _fastest(call: Callable[[], object]) -> float:
+def fastest(call: Callable[[], object]) -> float:
+    """Seconds of a call, the least of :data:`ATTEMPTS` after one that warms up."""
     times = []
     for _ in range(ATTEMPTS + 1):
         begun = time.perf_counter()

@@ -1,9 +1,10 @@
-"""This package's side of a benchmark: ``python -m unrolled.benchmark.ours [SWITCH ...]``."""
+"""This package's side of a benchmark: ``python -m unrolled.benchmark.ours [--seeds N] [SWITCH ...]``."""
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -20,20 +21,25 @@ class Trainer:
 
     Args:
         without: tricks to do without.
+        seeds: on a GPU, networks that are trained side by side.
     """
 
-    def __init__(self, without: list[str]) -> None:
-        self.without = without
+    def __init__(self, without: list[str], seeds: int = 1) -> None:
+        self.without, self.seeds = without, seeds
+        self.passes: Any = None
 
     def start(self, job: str, helped: bool) -> dict[str, Any]:
         """Builds the network and compiles it for every padded length; then it has the job's weights."""
         from unrolled.training.batching import Batcher
+        from unrolled.training.device import computes_on_gpu
         from unrolled.training.memory import give_back_freed_memory
 
         self._load(job)
         facts = self.job.facts
         edges = tuple(facts["edges"]) if "lengths" not in self.without else (facts["length"],)
         self.batcher = Batcher(self.spec, facts["batch"], edges)
+        if computes_on_gpu():
+            return self._start_passes()
         blank = self.batcher.blank(self.split, edges[0])
         self.network.compile_kernels(self.network.initial_state(), blank)
         for length in edges:
@@ -46,8 +52,32 @@ class Trainer:
         self.state = self._first_state()
         return {"note": ""}
 
+    def _start_passes(self) -> dict[str, Any]:
+        """The batches as programs of many steps on the device."""
+        from unrolled.benchmark.on_device import Passes
+
+        batches = [np.asarray(self.job.rows(number)) for number in range(self.job.num_batches)]
+        self.passes = Passes(self.network, self.split, self.batcher, batches, self.seeds)
+        # The first pass compiles.
+        for _ in range(2):
+            self.passes.reset([self._first_state() for _ in range(self.seeds)])
+            self.passes.run()
+        self.passes.reset([self._first_state() for _ in range(self.seeds)])
+        return {"note": f"{self.seeds} seeds in one program, time for each" if self.seeds > 1 else ""}
+
+    def rates(self) -> dict[str, Any]:
+        """What a GPU can do, and its name."""
+        from unrolled.benchmark.on_device import device_name, measure_device_rates
+
+        return {"device": device_name(), **asdict(measure_device_rates())}
+
     def round(self) -> dict[str, Any]:
         """One pass over the batches: seconds, making them included, and the loss of each step."""
+        if self.passes is not None:
+            from unrolled.benchmark.on_device import device_bytes
+
+            seconds, found = self.passes.run()
+            return {"seconds": seconds, "losses": found, "device_bytes": device_bytes()}
         losses: list[float] = []
         pending = None
         begun = time.perf_counter()
@@ -143,8 +173,12 @@ class Trainer:
 
 def main() -> None:
     """Serves requests."""
-    trainer = Trainer(sys.argv[1:])
-    names = ("start", "round", "start_inference", "one", "bulk", "scale")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("without", nargs="*")
+    given = parser.parse_args()
+    trainer = Trainer(given.without, given.seeds)
+    names = ("start", "rates", "round", "start_inference", "one", "bulk", "scale")
     serve({name: getattr(trainer, name) for name in names})
 
 

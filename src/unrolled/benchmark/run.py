@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from unrolled.benchmark.inference import own_commands, time_inference
 from unrolled.benchmark.job import make_plan, neural_names, plan_answers
 from unrolled.benchmark.scaling import MODELS as GROWING
 from unrolled.benchmark.scaling import measure_growth
-from unrolled.benchmark.sides import Command, our_command
+from unrolled.benchmark.sides import OURS, Command, Side, our_command
 from unrolled.benchmark.switches import SWITCHES, applies
 from unrolled.benchmark.training import time_training
 from unrolled.data.encoding import encode_dataset
 from unrolled.data.load import load_dataset
+from unrolled.errors import UsageError
 from unrolled.evidence.machine import describe_machine
+from unrolled.training.device import sees_gpu
 from unrolled.training.settings import Protocol
 from unrolled.types import EncodedDataset
 
@@ -29,6 +32,8 @@ MODELS = ("embedding_dense", "cnn", "simple_rnn", "gru", "lstm", "cnn_lstm", "cn
 STEPS = {"training": 8, "inference": 20, "scaling": 5, "ablation": 8}
 SCHEMA = "unrolled.benchmark/1"
 BULK_REVIEWS = 2_000
+# Networks that a GPU trains side by side, timed beside one alone.
+SEEDS_TOGETHER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +84,9 @@ def run_benchmark(
         keep: receives the document as far as it is, after each model.
 
     Returns:
-        A document that JSON can hold: ``schema``, ``mode``, ``command``, ``machine``, ``threads``, ``rates``,
-        and ``models``, the latter as the mode's records have it.
+        A document that JSON can hold: ``schema``, ``mode``, ``command``, ``machine``, ``threads``,
+        ``device`` (a GPU's name, else empty), its ``rates``, and ``models``, the latter as the mode's records
+        have it.
 
     Raises:
         UsageError: models that do not fit the mode.
@@ -105,7 +111,15 @@ def run_benchmark(
             document["models"].append(asdict(growth))
             keep(document)
         return document
-    commands = [prepare_peer(peer, request.pythons, tell) for peer in request.peers]
+    gpu = sees_gpu()
+    if gpu and request.mode == "ablation":
+        raise UsageError(
+            "ablation",
+            "JAX computes on a GPU here, where none of these tricks is used",
+            expected="a processor",
+            action=f"JAX_PLATFORMS=cpu {request.command}",
+        )
+    commands = [prepare_peer(peer, request.pythons, tell, gpu=gpu) for peer in request.peers]
     tell(f"reading {request.data}")
     data = encode_dataset(load_dataset(request.data), protocol="notebook")[0]
     document |= {
@@ -116,11 +130,26 @@ def run_benchmark(
     }
     measure = _answer if request.mode == "inference" else _train
     if request.mode != "inference":
-        document["rates"] = asdict(measure_rates(request.threads))
+        document |= (
+            _device_rates() if gpu else {"device": "", "rates": asdict(measure_rates(request.threads))}
+        )
     for name in names:
         document["models"].append(measure(request, name, data, commands, document, tell))
         keep(document)
     return document
+
+
+def _device_rates() -> dict[str, Any]:
+    """The GPU's name and rates, found out by a process that gives its memory back."""
+    with (
+        tempfile.TemporaryDirectory(prefix="unrolled-benchmark-") as place,
+        Side(our_command(1), Path(place) / "log") as side,
+    ):
+        found = side.ask("rates")
+    return {
+        "device": found.pop("device"),
+        "rates": {field.name: found[field.name] for field in fields(Rates)},
+    }
 
 
 def _train(
@@ -147,6 +176,9 @@ def _train(
             for switch in switches
         ]
     else:
+        if document["device"]:
+            name = f"{OURS}, {SEEDS_TOGETHER} seeds"
+            sides.append((our_command(request.threads, name=name, seeds=SEEDS_TOGETHER), False))
         sides += [(command, False) for command in commands]
         if request.helped and len(plan.lengths) > 1:
             sides += [(command, True) for command in commands]

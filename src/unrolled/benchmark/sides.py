@@ -29,6 +29,8 @@ THREAD_VARIABLES = (
     "GLIBC_TUNABLES",
 )
 STOP_SECONDS = 10.0
+# What the names of our own sides begin with.
+OURS = "unrolled"
 # The folder comes last on the path, so that nothing of ours hides a library's module.
 _LAUNCH = "import sys; sys.path.append(sys.argv[1]); from peers.{module} import main; main()"
 
@@ -48,14 +50,17 @@ class Command:
     environment: Mapping[str, str]
 
 
-def our_command(threads: int, *, name: str = "unrolled", without: Iterable[str] = ()) -> Command:
-    """This package as a study's worker runs it, with ``threads`` threads, and some of its tricks off."""
+def our_command(threads: int, *, name: str = OURS, without: Iterable[str] = (), seeds: int = 1) -> Command:
+    """This package as a study's worker runs it, with ``threads`` threads, and some of its tricks off.
+
+    ``seeds`` are networks side by side, where it computes on a GPU.
+    """
     without = list(without)
     environment = our_environment(threads)
     if "kept-memory" in without:
         kept = [part for part in environment["GLIBC_TUNABLES"].split(":") if part not in KEPT_MEMORY]
         environment["GLIBC_TUNABLES"] = ":".join(kept)
-    arguments = (sys.executable, "-m", "unrolled.benchmark.ours", *without)
+    arguments = (sys.executable, "-m", "unrolled.benchmark.ours", "--seeds", str(seeds), *without)
     return Command(name, arguments, environment)
 
 
@@ -67,12 +72,22 @@ def our_environment(threads: int) -> dict[str, str]:
     return environment
 
 
-def peer_command(name: str, python: Path, module: str, backend: str | None = None) -> Command:
-    """A peer's program under an interpreter of its own, with the threads that its libraries choose."""
+def peer_command(
+    name: str, python: Path, module: str, backend: str | None = None, *, gpu: bool = False
+) -> Command:
+    """A peer's program under an interpreter of its own, with the threads that its libraries choose.
+
+    Without ``gpu`` it sees none.
+    """
     environment = {key: value for key, value in os.environ.items() if key not in THREAD_VARIABLES}
     if python != Path(sys.executable):
         environment.pop("PYTHONPATH", None)
-    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONNOUSERSITE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONNOUSERSITE": "1"}
+    if gpu:
+        # Sides share its memory, so none may take most of it in advance.
+        environment |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    else:
+        environment["CUDA_VISIBLE_DEVICES"] = ""
     if backend is not None:
         environment["KERAS_BACKEND"] = backend
     arguments = (str(python), "-W", "ignore", "-c", _LAUNCH.format(module=module), str(Path(__file__).parent))
@@ -89,7 +104,7 @@ class Side:
 
     def __init__(self, command: Command, log: Path) -> None:
         self.name, self.log = command.name, log
-        self.peak_bytes = 0
+        self.peak_bytes = self.device_bytes = 0
         with log.open("ab") as stream:
             try:
                 self._process = subprocess.Popen(
@@ -131,6 +146,7 @@ class Side:
         if "error" in answer:
             raise self._failed(f"{what!r} failed ({answer['error']})")
         self.peak_bytes = max(self.peak_bytes, int(answer.get("peak_bytes", 0)))
+        self.device_bytes = max(self.device_bytes, int(answer.get("device_bytes", 0)))
         return answer
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from unrolled.benchmark.floor import Rates, Work, count_step
 from unrolled.benchmark.job import Plan, clipped, describe_layers, write_job
-from unrolled.benchmark.sides import Command, Side
+from unrolled.benchmark.sides import OURS, Command, Side
 from unrolled.data.padding import pad_sequences
 from unrolled.errors import MachineError
 from unrolled.types import EncodedSplit
@@ -44,6 +44,7 @@ class Timing:
         seconds_per_epoch: extrapolated from each round.
         compile_seconds: from an empty process, imports and all, to a step that runs at full speed.
         peak_memory_bytes: of its process.
+        device_memory_bytes: the most that it used of a GPU's memory; 0 without one.
         losses: of each step of the first round, in nats.
         loss_difference: the largest relative difference from our losses over the first round.
         note: how it computes, where there was a choice.
@@ -54,6 +55,7 @@ class Timing:
     seconds_per_epoch: Range
     compile_seconds: float
     peak_memory_bytes: int
+    device_memory_bytes: int
     losses: tuple[float, ...]
     loss_difference: float
     note: str
@@ -162,6 +164,7 @@ def time_training(
                 Range.of(seconds[index]),
                 compile_seconds[index],
                 side.peak_bytes,
+                side.device_bytes,
                 losses[index],
                 _difference(losses[0], losses[index]),
                 notes[index],
@@ -197,7 +200,11 @@ def count_epoch(plan: Plan, train: EncodedSplit) -> Work:
 
 def _fastest(timings: Sequence[Timing], seconds: Sequence[list[float]], *, helped: bool) -> Ratio | None:
     """The ratio of the side with the lowest median among the peers, round by round."""
-    peers = [index for index in range(1, len(timings)) if timings[index].helped is helped]
+    peers = [
+        index
+        for index, timing in enumerate(timings)
+        if index and timing.helped is helped and not timing.name.startswith(OURS)
+    ]
     if not peers:
         return None
     best = min(peers, key=lambda index: timings[index].seconds_per_epoch.median)

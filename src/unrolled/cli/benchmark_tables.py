@@ -28,6 +28,8 @@ def print_benchmark(document: Document) -> None:
 
 
 def _threads(document: Document) -> str:
+    if document.get("device"):
+        return ""
     ours = document["threads"]
     sentence = f"Ours: {ours} thread{'s' if ours > 1 else ''}."
     peers = any(
@@ -52,10 +54,11 @@ def _print_training(console: Console, document: Document) -> None:
         f"{document['protocol']} protocol, from {document['steps']} steps in each of {document['rounds']} "
         "rounds."
     )
+    on_device = bool(document["device"])
+    where = f" on {rates['threads']} thread{'s' if rates['threads'] > 1 else ''}"
     console.print(
-        f"The machine: {rates['flops_per_second'] / 1e9:.0f} GFLOP/s, "
-        f"{rates['bytes_per_second'] / 1e9:.1f} GB/s "
-        f"on {rates['threads']} thread{'s' if rates['threads'] > 1 else ''}."
+        f"{document['device'] or 'The machine'}: {rates['flops_per_second'] / 1e9:,.0f} GFLOP/s, "
+        f"{rates['bytes_per_second'] / 1e9:,.1f} GB/s{'' if on_device else where}."
     )
     notes: dict[str, None] = {}
     plus = False
@@ -80,7 +83,7 @@ def _print_training(console: Console, document: Document) -> None:
                 _short(seconds["median"]),
                 f"{_short(seconds['lowest'])}–{_short(seconds['highest'])}",
                 _short(seconds["median"] / floor),
-                f"{side['peak_memory_bytes'] / 1e6:,.0f}",
+                f"{side['device_memory_bytes' if on_device else 'peak_memory_bytes'] / 1e6:,.0f}",
                 f"{side['compile_seconds']:.1f}",
                 f"{side['losses'][-1]:.5f}",
                 f"{side['loss_difference']:.0e}" if side["loss_difference"] else "0",
@@ -92,7 +95,8 @@ def _print_training(console: Console, document: Document) -> None:
     console.print()
     sentences = [
         "range: lowest to highest round. ×floor: times what the products and Adam's traffic must take.",
-        "MB: peak memory of the process. ready: from nothing to full speed, compilation included.",
+        f"MB: peak memory of the {'GPU' if on_device else 'process'}.",
+        "ready: from nothing to full speed, compilation included.",
         f"loss: after {document['steps']} steps from the same weights on the same batches.",
         "differs: the largest relative difference from ours on the way.",
     ]

@@ -44,7 +44,7 @@ class Trainer:
     def round(self) -> dict[str, Any]:
         """One pass over the batches: seconds, and the loss of each step."""
         seconds, losses = self._fit(self.data)
-        return {"seconds": seconds, "losses": losses}
+        return {"seconds": seconds, "losses": losses, "device_bytes": device_bytes()}
 
     def _fit(self, batches: list[tuple[Any, Any]]) -> tuple[float, list[float]]:
         import keras
@@ -151,6 +151,20 @@ def restore(model: Any, job: Job) -> None:
     for variable in model.optimizer.variables:
         if "learning_rate" not in variable.path:
             variable.assign(np.zeros(variable.shape, variable.dtype))
+
+
+def device_bytes() -> int:
+    """The most memory of a GPU that was used; 0 without one."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        return int(tf.config.experimental.get_memory_info("GPU:0")["peak"]) if gpus else 0
+    import jax
+
+    return int((jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0))
 
 
 def _masking_layers(keras: Any) -> dict[str, Any]:

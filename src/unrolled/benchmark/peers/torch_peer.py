@@ -13,6 +13,8 @@ from .layout import to_torch
 from .wire import Job, read_job, serve
 
 EPSILON, SECOND_MOMENT, CLIP = 1e-7, 0.999, 1e-7
+# Whoever starts this process hides the GPU where nothing is to be computed on one.
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class Network(nn.Module):  # type: ignore[misc]
@@ -68,7 +70,8 @@ class Network(nn.Module):  # type: ignore[misc]
         Args:
             tokens: int64, (batch, time).
             real: float32, (batch, time, 1), 0 where padded.
-            lengths: int64, (batch,), steps that a recurrence reads.
+            lengths: int64, (batch,), steps that a recurrence reads; in the processor's memory, where packing
+                wants them.
             turn: int64, (batch, steps), where each step of a recurrence's input stands; None when padding is
                 a word.
         """
@@ -110,7 +113,7 @@ class Network(nn.Module):  # type: ignore[misc]
     def _recur(self, part: Any, layer: Any, steps: Any, lengths: Any) -> Any:
         if layer["dropout"]:
             # One mask for each sequence, the same at every step.
-            ones = torch.ones(steps.shape[0], 1, steps.shape[2])
+            ones = torch.ones(steps.shape[0], 1, steps.shape[2], device=steps.device)
             steps = steps * nn.functional.dropout(ones, layer["dropout"], self.training)
         if self.masked and self.packed:
             packed = nn.utils.rnn.pack_padded_sequence(steps, lengths, batch_first=True, enforce_sorted=False)
@@ -153,7 +156,10 @@ class Trainer:
         """One pass over the batches: seconds, and the loss of each step."""
         begun = time.perf_counter()
         losses = [self._step(batch) for batch in self.batches]
-        return {"seconds": time.perf_counter() - begun, "losses": losses}
+        _wait()
+        seconds = time.perf_counter() - begun
+        used = torch.cuda.max_memory_allocated() if DEVICE.type == "cuda" else 0
+        return {"seconds": seconds, "losses": [float(loss) for loss in losses], "device_bytes": used}
 
     def start_inference(self, job: str) -> dict[str, Any]:
         """A model for the rows of a job, one at a time and in bulk."""
@@ -186,7 +192,7 @@ class Trainer:
         with torch.no_grad():
             logits = self.network(*batch[:-1])
             found = torch.sigmoid(logits) if self.job.facts["classes"] == 2 else torch.softmax(logits, 1)
-            return found[:, -1].numpy()
+            return found[:, -1].cpu().numpy()
 
     def _try(self, packed: bool) -> float:
         """Seconds of four steps over batches of different lengths, the first of which warms up."""
@@ -196,16 +202,18 @@ class Trainer:
         chosen = self.batches[0], self.batches[len(self.batches) // 2], self.batches[-1]
         for batch in chosen:
             self._step(batch)
+        _wait()
         return time.perf_counter() - begun
 
     def _reset(self, packed: bool) -> None:
-        self.network = Network(self.job, packed=packed)
+        self.network = Network(self.job, packed=packed).to(DEVICE)
         weights = [weight for weight in self.network.parameters() if weight.requires_grad]
         settings = {"fused": True} if self.helped else {}
         self.optimizer = torch.optim.Adam(weights, lr=self.job.facts["learning_rate"], **settings)
         self.steps = 0
 
-    def _step(self, batch: tuple[Any, ...]) -> float:
+    def _step(self, batch: tuple[Any, ...]) -> Any:
+        """One step of Adam; its loss, a tensor that nobody has waited for yet."""
         *inputs, labels = batch
         self.steps += 1
         for group in self.optimizer.param_groups:
@@ -222,16 +230,16 @@ class Trainer:
             loss = nn.functional.nll_loss(torch.log(found), labels)
         loss.backward()
         self.optimizer.step()
-        return float(loss.detach())
+        return loss.detach()
 
     def _prepare(self, rows: range, length: int) -> tuple[Any, ...]:
         """Tensors of one batch, made before the clock runs."""
         job = self.job
         tokens = job.padded(rows, length)
-        labels = torch.from_numpy(job.labels[rows.start : rows.stop].astype(np.int64))
+        labels = torch.from_numpy(job.labels[rows.start : rows.stop].astype(np.int64)).to(DEVICE)
         if job.facts["float_inputs"]:
-            return torch.from_numpy(tokens.astype(np.float32)), None, None, None, labels
-        real = torch.from_numpy((tokens != 0).astype(np.float32)[:, :, None])
+            return torch.from_numpy(tokens.astype(np.float32)).to(DEVICE), None, None, None, labels
+        real = torch.from_numpy((tokens != 0).astype(np.float32)[:, :, None]).to(DEVICE)
         steps, lengths = length, job.lengths(rows, length)
         for layer in job.facts["layers"]:
             if layer["kind"] == "pooling":
@@ -240,9 +248,15 @@ class Trainer:
         turn = None
         if job.facts["masked"] and any(layer["kind"] == "recurrence" for layer in job.facts["layers"]):
             places = np.arange(steps)[None] + (steps - lengths)[:, None]
-            turn = torch.from_numpy(np.minimum(places, steps - 1))
-        tokens = torch.from_numpy(tokens.astype(np.int64))
+            turn = torch.from_numpy(np.minimum(places, steps - 1)).to(DEVICE)
+        tokens = torch.from_numpy(tokens.astype(np.int64)).to(DEVICE)
         return tokens, real, torch.from_numpy(lengths), turn, labels
+
+
+def _wait() -> None:
+    """Until a GPU has done what it was told."""
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()
 
 
 def main() -> None:
