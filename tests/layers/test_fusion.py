@@ -30,11 +30,11 @@ def batch(random: np.random.Generator, size: int) -> SequenceBatch:
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
-        ("gru", {}),
+        pytest.param("gru", {}, marks=pytest.mark.slow),
         ("simple_rnn", {}),
         ("lstm", {}),
         ("lstm", {"dropout": 0.0}),
-        ("stacked_lstm", {}),
+        pytest.param("stacked_lstm", {}, marks=pytest.mark.slow),
         ("cnn_gru", {"kernel_size": 5, "pool_size": 3}),
         ("cnn_lstm", {}),
     ],

@@ -110,7 +110,15 @@ def network_of(name: str, classes: int = 2) -> Network:
     return Network(tiny(name, classes=classes, **settings), seed=2, learning_rate=2e-2)
 
 
-@pytest.mark.parametrize(("name", "classes"), [*((name, 2) for name in NEURAL), ("lstm", 3), ("cnn", 3)])
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [
+        # The same layers as cnn_gru.
+        pytest.param(name, 2, marks=pytest.mark.slow if name.startswith("cnn_gru_") else ())
+        for name in NEURAL
+    ]
+    + [("lstm", 3), ("cnn", 3)],
+)
 def test_probabilities_and_gradients_are_sound(name: str, classes: int) -> None:
     import jax
 
@@ -163,7 +171,7 @@ def test_more_or_less_masked_padding_changes_nothing(
 
 
 @pytest.mark.parametrize("fused", [False, True])
-@pytest.mark.parametrize("name", ["lstm", "bilstm", "cnn_gru_dropout"])
+@pytest.mark.parametrize("name", ["lstm", pytest.param("bilstm", marks=pytest.mark.slow), "cnn_gru_dropout"])
 def test_dropout_is_on_in_training_and_off_in_prediction(name: str, fused: bool) -> None:
     tokens = sequences(np.random.default_rng(2), 7, 4, 1, 9)
     batch = SequenceBatch(tokens, np.array([0, 1, 0, 1], np.int32), np.ones(4, np.float32))
