@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,12 @@ from unrolled.benchmark.floor import Rates
 from unrolled.benchmark.job import make_plan, write_job
 from unrolled.benchmark.on_device import device_bytes, device_name, measure_device_rates
 from unrolled.benchmark.ours import Trainer
-from unrolled.benchmark.sides import Command
+from unrolled.benchmark.peers.wire import GPU_VARIABLE, check_device
+from unrolled.benchmark.sides import Command, peer_command
 from unrolled.benchmark.training import Range, Timing, _fastest
 from unrolled.cli.__main__ import app
 from unrolled.errors import UsageError
-from unrolled.training import cohort, device
+from unrolled.training import device
 from unrolled.types import EncodedDataset, EncodedSplit, Ragged
 
 STEPS = 3
@@ -78,9 +80,15 @@ def test_rates_are_those_of_a_product_and_an_addition(monkeypatch: pytest.Monkey
     assert measure_device_rates(size=64, numbers=1_000) == Rates(1, 4 * 64**3, 16_000)
 
 
-def test_a_device_has_a_name_and_may_not_count_its_memory() -> None:
-    assert device_name()
-    assert device_bytes() >= 0
+@pytest.mark.parametrize(("stats", "expected"), [({"peak_bytes_in_use": 7}, 7), (None, 0)])
+def test_a_device_has_a_name_and_may_not_count_its_memory(
+    stats: Any, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import jax
+
+    found = SimpleNamespace(device_kind="Fast Thing", memory_stats=lambda: stats)
+    monkeypatch.setattr(jax, "devices", lambda: [found])
+    assert (device_name(), device_bytes()) == ("Fast Thing", expected)
 
 
 def test_more_seeds_are_no_peer() -> None:
@@ -171,7 +179,11 @@ def test_an_ablation_is_of_a_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "JAX_PLATFORMS=cpu" in str(result.exception)
 
 
-def test_programs_are_as_long_as_a_cohort_s() -> None:
-    from unrolled.benchmark import on_device
-
-    assert on_device.STEPS == cohort.STEPS
+def test_a_peer_that_sees_no_gpu_is_not_timed_beside_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(GPU_VARIABLE, raising=False)
+    check_device(on_gpu=False)
+    wanted = peer_command("torch", Path("python"), "torch_peer", gpu=True).environment
+    monkeypatch.setenv(GPU_VARIABLE, wanted[GPU_VARIABLE])
+    check_device(on_gpu=True)
+    with pytest.raises(RuntimeError, match="sees no GPU"):
+        check_device(on_gpu=False)

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from unrolled.benchmark.peers.wire import GPU_VARIABLE
 from unrolled.errors import MachineError
 from unrolled.training.memory import KEPT_MEMORY
 from unrolled.training.scheduler import worker_environment
@@ -86,6 +87,7 @@ def peer_command(
     if gpu:
         # Sides share its memory, so none may take most of it in advance.
         environment |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        environment[GPU_VARIABLE] = "1"
     else:
         environment["CUDA_VISIBLE_DEVICES"] = ""
     if backend is not None:

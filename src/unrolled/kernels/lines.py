@@ -194,7 +194,7 @@ class OuterSums(NamedTuple):
         at_base: float32, (lines, units); A of the line that holds.
         along: float32, (lines, units); B of it.
         owed: float32, (lines, units); A + B of the line before.
-        is_open: uint8, (lines,); whether anything was summed.
+        begun: uint8, (lines,); whether anything was summed.
         left: float32, (room, units); factors that wait for a product.
         left_rows: int64, (room,); addresses of its rows.
         right: float32, (room, width); the other factors.
@@ -205,7 +205,7 @@ class OuterSums(NamedTuple):
     at_base: FloatArray
     along: FloatArray
     owed: FloatArray
-    is_open: ByteArray
+    begun: ByteArray
     left: FloatArray
     left_rows: LongArray
     right: FloatArray
@@ -240,7 +240,7 @@ def add_outer_products(count: int, who: LongArray, h_rows: LongArray, lines: Lin
     units, terms, width = sums.at_base.shape[1], lines.base.shape[1], sums.right.shape[1]
     if sums.waiting[0] + count > sums.left.shape[0]:
         multiply_waiting(sums)
-    is_far, is_open, shares = lines.is_far, sums.is_open, start_of(lines.share)
+    is_far, begun, shares = lines.is_far, sums.begun, start_of(lines.share)
     bases, directions = start_of(lines.base), start_of(lines.direction)
     at_bases, alongs, all_owed = start_of(sums.at_base), start_of(sums.along), start_of(sums.owed)
     left, right, waiting = start_of(sums.left), start_of(sums.right), sums.waiting[0]
@@ -253,10 +253,10 @@ def add_outer_products(count: int, who: LongArray, h_rows: LongArray, lines: Lin
             base, direction = bases + line * terms * 4, directions + line * terms * 4
             _point_before(terms, (base, direction, right + waiting * width * 4))
             _turn_over(units, (owed, at_base, along, h, left + waiting * units * 4, owed, at_base, along))
-            waiting += is_open[line]
+            waiting += begun[line]
         else:
             _add_shared(units, (shares + line * 4, h, at_base, along, at_base, along))
-        is_open[line] = 1
+        begun[line] = 1
     sums.waiting[0] = waiting
 
 
@@ -268,8 +268,8 @@ def finish_outer_products(lines: Lines, sums: OuterSums) -> None:
     for turn in range(2):
         multiply_waiting(sums)
         waiting = 0
-        for line in range(sums.is_open.size):
-            if not sums.is_open[line]:
+        for line in range(sums.begun.size):
+            if not sums.begun[line]:
                 continue
             left, own = start_of(sums.left) + waiting * units * 4, line * units * 4
             right = start_of(sums.right) + waiting * width * 4

@@ -103,7 +103,12 @@ def _parts(flags: int, inputs: Array, weights: Arrays, states: Arrays, mask: Arr
     roles = [ROLE_WHOLE if table else ROLE_ROWS, *[ROLE_WHOLE] * len(weights), *[ROLE_ROWS] * len(states)]
     of_tokens = ROLE_ROWS if table else ROLE_WHOLE
     of_factors = ROLE_ROWS if flags & SCALED else ROLE_WHOLE
-    return num_parts(mask.shape[0], spare=not table), [*roles, ROLE_ROWS, of_tokens, of_factors]
+    return parts_for(flags, mask.shape[0]), [*roles, ROLE_ROWS, of_tokens, of_factors]
+
+
+def parts_for(flags: int, rows: int) -> int:
+    """In how many parts so many sequences are computed; each makes a gradient of the whole table, if any."""
+    return num_parts(rows, spare=not flags & (FOLDED | SCALED))
 
 
 def kept_units(kernel: str) -> int:

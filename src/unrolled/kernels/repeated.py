@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from unrolled.kernels.flags import FOLDED, KEEP, ROLE_PART, ROLE_ROWS, ROLE_WHOLE, SCALED
-from unrolled.kernels.parts import call, num_parts, total
-from unrolled.kernels.recurrent import Lookup, backward, forward, kept_units
+from unrolled.kernels.parts import call, total
+from unrolled.kernels.recurrent import Lookup, backward, forward, kept_units, parts_for
 
 Array: TypeAlias = jax.Array
 Arrays: TypeAlias = tuple[Array, ...]
@@ -71,8 +71,7 @@ def _num_states(kernel: str) -> int:
 
 def _pad_parts(flags: int, products: Array, num: Array) -> int:
     """As many as words have, with which an array is shared; one state alone is not worth a second thread."""
-    spare = not flags & (FOLDED | SCALED)
-    return num_parts(num.shape[0], spare=spare) if products.shape[0] == num.shape[0] else 1
+    return parts_for(flags, num.shape[0]) if products.shape[0] == num.shape[0] else 1
 
 
 def _pad(

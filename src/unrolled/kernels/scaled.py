@@ -85,11 +85,18 @@ def _choose(place: int, whole: bool, source: Source, plan: Schedule, group: Grou
 
 
 @compiled
-def _sequence_of(row: int, place: int, starts: LongArray) -> int:
-    """The sorted row of the batch, from ``place`` on, that a distinct row belongs to."""
-    while starts[place + 1] <= row:
+def _turn_to(
+    row: int, place: int, whole: bool, source: Source, plan: Schedule, distinct: Distinct, group: Group
+) -> tuple[int, int]:
+    """Chooses for the sorted row of the batch, from ``place`` on, that a distinct row belongs to.
+
+    Returned are that sorted row, and the distinct row behind its last: once for all of them, since every call
+    counts references to a dozen arrays.
+    """
+    while distinct.starts[place + 1] <= row:
         place += 1
-    return place
+    _choose(place, whole, source, plan, group)
+    return place, distinct.starts[place + 1]
 
 
 @compiled
@@ -136,9 +143,8 @@ def _scale(
     offsets, factors = start_of(group.offsets), start_of(group.factors)
     row, last = first, first + count
     while row < last:
-        place = _sequence_of(row, place, distinct.starts)
-        _choose(place, whole, source, plan, group)
-        end = min(distinct.starts[place + 1], last)
+        place, end = _turn_to(row, place, whole, source, plan, distinct, group)
+        end = min(end, last)
         for each in range(row, end):
             i = each - first
             pick_scaled(number, offsets, factors, rows[each], x_rows[i])
@@ -203,9 +209,8 @@ def _add_scaled(
     own, stride = start_of(d_x), d_x.shape[1] * FLOAT_BYTES
     row, last = first, first + count
     while row < last:
-        place = _sequence_of(row, place, distinct.starts)
-        _choose(place, whole, source, plan, group)
-        end = min(distinct.starts[place + 1], last)
+        place, end = _turn_to(row, place, whole, source, plan, distinct, group)
+        end = min(end, last)
         for each in range(row, end):
             spread_scaled(number, offsets, factors, own + (each - first) * stride, rows[each] + shift)
         row = end

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .wire import Job, read_job, serve
+from .wire import Job, check_device, read_job, serve
 
 CELLS = {"simple_rnn": "SimpleRNN", "gru": "GRU", "lstm": "LSTM"}
 
@@ -19,6 +19,7 @@ class Trainer:
 
     def start(self, job: str, helped: bool) -> dict[str, Any]:
         """Builds and compiles the model; then it has the job's weights and has seen nothing."""
+        check_device(on_gpu=sees_gpu())
         self.job = read_job(job)
         self.model = build(self.job, free_length=helped)
         lengths = [self.job.batch_length(number, helped=helped) for number in range(self.job.num_batches)]
@@ -65,6 +66,7 @@ class Trainer:
 
     def start_inference(self, job: str) -> dict[str, Any]:
         """A model for the rows of a job, one at a time and in bulk."""
+        check_device(on_gpu=sees_gpu())
         self.job = read_job(job)
         self.model = build(self.job, free_length=False)
         compile_model(self.model, self.job)
@@ -153,6 +155,19 @@ def restore(model: Any, job: Job) -> None:
             variable.assign(np.zeros(variable.shape, variable.dtype))
 
 
+def sees_gpu() -> bool:
+    """Whether the backend computes on a GPU."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    import jax
+
+    return bool(jax.default_backend() == "gpu")
+
+
 def device_bytes() -> int:
     """The most memory of a GPU that was used; 0 without one."""
     import keras
@@ -160,8 +175,7 @@ def device_bytes() -> int:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        gpus = tf.config.list_physical_devices("GPU")
-        return int(tf.config.experimental.get_memory_info("GPU:0")["peak"]) if gpus else 0
+        return int(tf.config.experimental.get_memory_info("GPU:0")["peak"]) if sees_gpu() else 0
     import jax
 
     return int((jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from .layout import to_torch
-from .wire import Job, read_job, serve
+from .wire import Job, check_device, read_job, serve
 
 EPSILON, SECOND_MOMENT, CLIP = 1e-7, 0.999, 1e-7
 # Whoever starts this process hides the GPU where nothing is to be computed on one.
@@ -135,6 +135,7 @@ class Trainer:
 
     def start(self, job: str, helped: bool) -> dict[str, Any]:
         """Builds the model, padded on the right or packed, whichever takes less time here."""
+        check_device(on_gpu=DEVICE.type == "cuda")
         torch.manual_seed(0)
         self.job, self.helped = read_job(job), helped
         self.batches = [
@@ -163,6 +164,7 @@ class Trainer:
 
     def start_inference(self, job: str) -> dict[str, Any]:
         """A model for the rows of a job, one at a time and in bulk."""
+        check_device(on_gpu=DEVICE.type == "cuda")
         self.job, self.helped = read_job(job), False
         self._reset(packed=True)
         self.network.eval()

@@ -17,6 +17,8 @@ import numpy as np
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 Handler = Callable[..., "dict[str, Any]"]
+# Set for a side that is to compute on a GPU.
+GPU_VARIABLE = "UNROLLED_PEER_GPU"
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,12 @@ def memory_bytes(kind: str = "VmHWM") -> int:
                 return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak) if sys.platform == "darwin" else int(peak) * 1024
+
+
+def check_device(*, on_gpu: bool) -> None:
+    """Refuses to be timed on the processor where the other sides compute on a GPU."""
+    if os.environ.get(GPU_VARIABLE) and not on_gpu:
+        raise RuntimeError("this library sees no GPU, though JAX does: its build may be for processors alone")
 
 
 def serve(handlers: Mapping[str, Handler]) -> None:
